@@ -1,0 +1,1 @@
+"""MNIST on disk and in memory: sources, the IDX format, splits."""

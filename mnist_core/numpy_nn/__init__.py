@@ -1,0 +1,1 @@
+"""Neural networks in NumPy alone, with forward and backward passes written by hand."""
