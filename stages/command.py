@@ -1,7 +1,10 @@
 """What every stage command shares: where the project's files lie, and how a user's error is shown."""
 
 import functools
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -38,3 +41,30 @@ def stage_command(function: Callable[P, R]) -> Callable[P, R]:
             raise click.ClickException(str(error)) from error
 
     return wrapper
+
+
+@contextmanager
+def output_directory(path: Path) -> Iterator[Path]:
+    """Give an empty directory beside `path` that replaces `path` once the block has succeeded, and is removed if not.
+
+    A failure, Ctrl-C included, leaves `path` as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Beside, not in /tmp: a rename is atomic only within one file system.
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent, ignore_cleanup_errors=True) as parent:
+        temporary = Path(parent) / path.name  # a child: mkdtemp's own directory is closed to other users
+        temporary.mkdir()
+        yield temporary
+        if path.exists():
+            shutil.rmtree(path)
+        temporary.rename(path)
+
+
+@contextmanager
+def output_file(path: Path) -> Iterator[Path]:
+    """Give a file name beside `path` that becomes `path` once the block has succeeded, and is removed if not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent, ignore_cleanup_errors=True) as parent:
+        temporary = Path(parent) / path.name  # the same name: writers such as Keras go by the suffix
+        yield temporary
+        temporary.replace(path)
