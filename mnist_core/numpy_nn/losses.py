@@ -1,0 +1,39 @@
+"""Softmax and cross-entropy in one function: together they are simpler, and safe from overflow."""
+
+import numpy as np
+
+from mnist_core.classifier import Array
+
+
+def softmax(logits: Array) -> Array:
+    """Return probabilities exp(z_i) / sum_j exp(z_j) along the last axis; the maximum is subtracted first.
+
+    The subtraction cancels in the ratio and keeps exp from overflowing (Goodfellow et al., Deep Learning, 2016, 4.1).
+    """
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probabilities: Array = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return probabilities
+
+
+def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
+    """Return the batch mean of -log softmax(z)_y and its gradient.
+
+    With p = softmax(z) and t the one-hot label, the gradient of one example's loss is p - t; the mean over N examples
+    divides it by N (docs/derivations.md).
+
+    Args:
+        logits: (N, classes).
+        labels: integers (N,).
+
+    Returns:
+        The mean loss in nats, and dL/dlogits shaped and typed like `logits`.
+    """
+    rows = np.arange(len(labels))
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    grad_logits: Array = np.exp(shifted)
+    sums = grad_logits.sum(axis=1, keepdims=True)
+    loss = float(np.mean(np.log(sums[:, 0]) - shifted[rows, labels]))
+    grad_logits /= sums
+    grad_logits[rows, labels] -= 1
+    grad_logits /= len(labels)
+    return loss, grad_logits
