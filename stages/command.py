@@ -1,7 +1,6 @@
 """What every stage command shares: where the project's files lie, and how a user's error is shown."""
 
 import functools
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,7 +55,7 @@ def output_directory(path: Path) -> Iterator[Path]:
         temporary.mkdir()
         yield temporary
         if path.exists():
-            shutil.rmtree(path)
+            path.rename(Path(parent) / f"{path.name}.old")  # removed at the end, with `parent`
         temporary.rename(path)
 
 
