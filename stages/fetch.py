@@ -1,0 +1,26 @@
+"""Get the four files of the data set from the first sources that have them intact."""
+
+import os
+from pathlib import Path
+
+import click
+
+from mnist_core.data.sources import fetch_dataset
+from mnist_core.params import load_params
+from stages.command import PARAMS, RAW, output_directory, stage_command
+
+DIRECTORY_VARIABLE = "MNIST_DIRECTORY"
+
+
+@click.command()
+@stage_command
+def main() -> None:
+    """Write data/raw: the files of `data.dataset` in params.yaml, uncompressed, each with the right SHA-256."""
+    data = load_params(PARAMS).data
+    given = (data.directory, os.environ.get(DIRECTORY_VARIABLE, ""))
+    with output_directory(RAW) as directory:
+        fetch_dataset(data.dataset, directory, directories=[Path(path) for path in given if path], report=click.echo)
+
+
+if __name__ == "__main__":
+    main()
