@@ -16,6 +16,7 @@ from mnist_core.data.sources import fetch_dataset
 from mnist_core.errors import UserError
 
 NAMES = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
+REAL_MIRRORS = sources.MIRRORS
 CONTENTS = {name: name.encode() * 50 for name in NAMES}  # any bytes will do: sources.py does not look inside
 
 
@@ -110,6 +111,12 @@ def test_the_real_tables_are_complete():
         ("t10k-images-idx3-ubyte", 7840016),
         ("t10k-labels-idx1-ubyte", 10008),
     ]
+
+
+def test_every_real_mirror_is_https():
+    urls = [url for mirrors in REAL_MIRRORS.values() for url in mirrors]
+    assert len(urls) == 3
+    assert all(url.startswith("https://") and not url.endswith("/") for url in urls)
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])

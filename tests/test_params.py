@@ -1,0 +1,148 @@
+from pathlib import Path
+
+import pytest
+
+from mnist_core.architectures import Conv2D, Dense, MaxPool2D
+from mnist_core.errors import UserError
+from mnist_core.params import GridSearch, ProbeSearch, framework_and_letter, load_params
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Load the real params.yaml with one text replaced by another."""
+
+    def load_edited(old="", new=""):
+        text = (ROOT / "params.yaml").read_text()
+        assert old in text
+        (tmp_path / "params.yaml").write_text(text.replace(old, new, 1))
+        return load_params(tmp_path / "params.yaml")
+
+    return load_edited
+
+
+def test_the_protocol_of_the_paper_profile(load):
+    params = load()
+    assert params.profile == "paper"
+    assert params.active.data.model_dump() == {"train": 55000, "validation": 5000, "test": 10000}
+    assert len(params.active.train.seeds) == 5
+    search = params.active.model("1b").search
+    assert isinstance(search, GridSearch)
+    assert search.learning_rates == (0.1, 0.01, 0.001, 0.0001)
+    assert search.epochs == 100
+    epochs = {}
+    for name in ("2a", "2b", "2c", "2d"):
+        model = params.active.model(name)
+        assert isinstance(model.search, ProbeSearch)
+        assert model.batch_size == 200
+        epochs[name] = model.search.epochs
+    assert epochs == {"2a": 150, "2b": 300, "2c": 500, "2d": 100}
+
+
+def test_twins_share_an_architecture(load):
+    params = load()
+    assert params.architecture("1a") == params.architecture("2a") == (Dense(10),)
+    assert params.architecture("2b") == (Dense(128, "relu"), Dense(10))
+    assert params.architecture("1d") == (Conv2D(16, 3, 1, "same", "relu"), MaxPool2D(2, 2, "same")) * 3 + (Dense(10),)
+
+
+def test_another_profile(load):
+    assert load("profile: paper", "profile: quick").active.data.train == 4000
+
+
+@pytest.mark.parametrize("text", ["1e-3", "0.001"])
+def test_numbers_are_read_as_dvc_reads_them(load, text):
+    search = load("[0.1, 0.01, 0.001, 0.0001]", f"[{text}]").active.model("1a").search
+    assert isinstance(search, GridSearch)
+    assert search.learning_rates == (0.001,)
+
+
+FIRST_LAYER_B = "- {type: dense, units: 128, activation: relu}"
+FIRST_LAYER_D = "- {type: conv2d, filters: 16, kernel_size: 3, stride: 1, padding: same, activation: relu}"
+
+FAULTS = {
+    "unknown key": ("dataset: mnist", "dataset: mnist\n  datset: x", "data.datset: unknown key"),
+    "misspelt key": ("  directory:", "  directroy:", "data.directroy: unknown key"),
+    "unknown key at the top": ("profile: paper", "profile: paper\nepochs: 3", "epochs: unknown key"),
+    "unknown key in a layer": (
+        FIRST_LAYER_B,
+        "- {type: dense, units: 128, bias: 1}",
+        "architectures.b.0.bias: unknown",
+    ),
+    "missing key": ("dataset: mnist", "", "data.dataset: missing"),
+    "unknown data set": ("dataset: mnist", "dataset: cifar", "data.dataset: "),
+    "number for a text": ('directory: ""', "directory: 3", "data.directory: "),
+    "text for a number": ("train: 55000", "train: many", "profiles.paper.data.train: "),
+    "quoted number": ("train: 55000", 'train: "55000"', "profiles.paper.data.train: "),
+    "fraction for a count": ("batch_size: 200", "batch_size: 2.5", "profiles.paper.tensorflow.a.batch_size: "),
+    "zero": ("batch_size: 200", "batch_size: 0", "profiles.paper.tensorflow.a.batch_size: "),
+    "negative rate": ("[0.1, ", "[-0.1, ", "profiles.paper.tensorflow.a.search.learning_rates.0: "),
+    "infinite rate": ("[0.1, ", "[.inf, ", "profiles.paper.tensorflow.a.search.learning_rates.0: "),
+    "no rate": ("[0.1, 0.01, 0.001, 0.0001]", "[]", "profiles.paper.tensorflow.a.search.learning_rates: "),
+    "unknown strategy": ("strategy: probe", "strategy: random", "profiles.paper.numpy.a.search"),
+    "too many images": ("validation: 5000", "validation: 5001", "profiles.paper.data: train + validation"),
+    "too many test images": ("test: 10000", "test: 10001", "profiles.paper.data.test: "),
+    "seed twice": ("[1, 2, 3, 4, 5]", "[1, 1]", "profiles.paper.train: seeds must differ"),
+    "no seed": ("[1, 2, 3, 4, 5]", "[]", "profiles.paper.train.seeds: "),
+    "negative seed": ("[1, 2, 3, 4, 5]", "[-1]", "profiles.paper.train.seeds.0: "),
+    "unknown profile": ("profile: paper", "profile: papper", "profile: 'papper' is none of paper, quick"),
+    "unknown layer": (FIRST_LAYER_B, "- {type: lstm, units: 1}", "architectures.b.0"),
+    "no units": (FIRST_LAYER_B, "- {type: dense, units: 0}", "architectures.b.0"),
+    "unknown activation": (FIRST_LAYER_B, "- {type: dense, units: 9, activation: x}", "architectures.b.0.activation: "),
+    "not ten outputs": (
+        "a:\n    - {type: dense, units: 10}",
+        "a:\n    - {type: dense, units: 9}",
+        "architectures.a: the",
+    ),
+    "image layer after dense": (FIRST_LAYER_D, "- {type: dense, units: 9}", "architectures.d: max_pool2d_1 needs an"),
+    "window larger than image": (
+        FIRST_LAYER_D,
+        "- {type: conv2d, filters: 1, kernel_size: 29, padding: valid}",
+        "architectures.d: conv2d_1: a window of 29 does not fit into 28x28",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_one_line_that_names_the_key(load, fault):
+    old, new, message = FAULTS[fault]
+    with pytest.raises(UserError) as caught:
+        load(old, new)
+    text = str(caught.value)
+    assert f"params.yaml: {message}" in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize("content", ["profile: [", "a: b: c", "\t- x", "a: 1\na: 2\n", b"\xff\xfe\xfa"])
+def test_what_is_not_yaml(tmp_path, content):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UserError, match=r"params\.yaml: not valid YAML: ") as caught:
+        load_params(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", "just text", "- 1\n- 2\n"])
+def test_yaml_that_is_no_mapping(tmp_path, content):
+    path = tmp_path / "params.yaml"
+    path.write_text(content)
+    with pytest.raises(UserError, match=r"params\.yaml: ") as caught:
+        load_params(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(UserError, match=r"params\.yaml: no such file; run from the project's root"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_model_names():
+    assert framework_and_letter("1a") == ("tensorflow", "a")
+    assert framework_and_letter("2d") == ("numpy", "d")
+
+
+@pytest.mark.parametrize("name", ["3a", "1e", "d2", ""])
+def test_an_unknown_model_is_named(name):
+    with pytest.raises(UserError, match=f"unknown model '{name}': use one of 1a, 1b, 1c, 1d, 2a, 2b, 2c, 2d"):
+        framework_and_letter(name)
