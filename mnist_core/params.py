@@ -1,5 +1,6 @@
 """Typed, strict view of params.yaml: an unknown key, a wrong type or an impossible value is an error naming the key."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -7,6 +8,7 @@ import annotated_types
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PositiveFloat,
@@ -22,7 +24,7 @@ from mnist_core.architectures import Architecture, Conv2D, Dense, MaxPool2D, che
 from mnist_core.errors import UserError
 from mnist_core.registry import MODELS, Framework
 
-Rate: TypeAlias = Annotated[PositiveFloat, Field(allow_inf_nan=False)]
+Rate: TypeAlias = Annotated[PositiveFloat, Field(allow_inf_nan=False, strict=True)]
 Seed: TypeAlias = Annotated[StrictInt, annotated_types.Ge(0)]
 Count: TypeAlias = Annotated[PositiveInt, Field(strict=True)]
 
@@ -136,7 +138,21 @@ class ProfileParams(_Section):
         return params
 
 
-_Layer: TypeAlias = Annotated[Dense | Conv2D | MaxPool2D, Field(discriminator="type")]
+_LAYER_SIZES = {field.name for spec in (Dense, Conv2D, MaxPool2D) for field in fields(spec) if field.type is int}
+
+
+def _whole_sizes(layer: Any) -> Any:
+    # pydantic takes "3", 3.0 and true for 3 here, and its strict mode takes no mapping for a dataclass.
+    if isinstance(layer, dict):
+        for key, value in layer.items():
+            if key in _LAYER_SIZES and type(value) is not int:
+                raise ValueError(f"{key} must be a whole number, not {value!r}")
+    return layer
+
+
+_Layer: TypeAlias = Annotated[
+    Annotated[Dense | Conv2D | MaxPool2D, Field(discriminator="type")], BeforeValidator(_whole_sizes)
+]
 
 
 def _checked(architecture: Architecture) -> Architecture:
