@@ -1,0 +1,250 @@
+"""Chains layers into a classifier: forward from the first to the last, backward from the last to the first.
+
+Networks with convolutions work through a batch in chunks of a fixed number of images, which stay in the processor's
+cache, and share the chunks among threads. The chunks' gradients are added in the order of the chunks, so the result
+does not depend on the number of threads.
+"""
+
+import functools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from mnist_core.architectures import (
+    IMAGE_SHAPE,
+    Architecture,
+    Conv2D,
+    LayerSpec,
+    MaxPool2D,
+    Shape,
+    layer_names,
+    parameter_shapes,
+)
+from mnist_core.classifier import Array, Weights
+from mnist_core.numpy_nn import fused, layers
+from mnist_core.numpy_nn.initializers import initial_weights
+from mnist_core.numpy_nn.losses import softmax_cross_entropy
+from mnist_core.numpy_nn.optimizers import sgd_step
+
+Result = TypeVar("Result")
+
+_CONVOLUTION_CHUNK = 25  # images; the patches of 16 channels at 14x14 then fit into a cache of 1 MiB
+_DENSE_CHUNK = 1000  # images, in prediction; training takes a batch at once
+
+
+class Network:
+    """Layers in a row, each with the name whose parameters it uses ("" for those without)."""
+
+    def __init__(self, named_layers: Sequence[tuple[str, layers.Layer]]) -> None:
+        self._named_layers = named_layers
+
+    def forward(self, images: Array) -> Array:
+        """Return the logits (N, classes) of images (N, H, W, C)."""
+        outputs = images
+        for _, layer in self._named_layers:
+            outputs = layer.forward(outputs)
+        return outputs
+
+    def backward(self, grad_logits: Array) -> Array:
+        """Fill every layer's gradients and return the gradient with respect to the images of the last `forward`."""
+        gradient = grad_logits
+        for _, layer in reversed(self._named_layers):
+            gradient = layer.backward(gradient)
+        return gradient
+
+    def backward_parameters(self, grad_logits: Array) -> None:
+        """Fill every layer's gradients; stop at the first layer that has parameters."""
+        gradient = grad_logits
+        for _, layer in reversed(self._named_layers[self._first_trained + 1 :]):
+            gradient = layer.backward(gradient)
+        first = self._named_layers[self._first_trained][1]
+        assert isinstance(first, layers.Dense | layers.Conv2D | fused.ConvReLUPool)
+        first.backward_parameters(gradient)
+
+    @functools.cached_property
+    def _first_trained(self) -> int:
+        return next(index for index, (_, layer) in enumerate(self._named_layers) if layer.parameters)
+
+    def gradients(self) -> Weights:
+        """Return the gradients of the last backward pass as "<layer>.kernel" and "<layer>.bias"."""
+        return {
+            f"{name}.{kind}": gradient
+            for name, layer in self._named_layers
+            for kind, gradient in layer.gradients.items()
+        }
+
+
+def build_network(
+    architecture: Architecture, weights: Weights, *, input_shape: Shape = IMAGE_SHAPE, fuse: bool = True
+) -> Network:
+    """Build the layers of an architecture on top of the given arrays, which they share.
+
+    Args:
+        architecture: the layers.
+        weights: named as `architectures.parameter_shapes` says.
+        input_shape: (height, width, channels) of one image.
+        fuse: replace convolution, ReLU and 2x2 pooling in a row by `fused.ConvReLUPool`, which computes the same.
+    """
+    named: list[tuple[str, layers.Layer]] = []
+    following_specs = [*architecture[1:], None]
+    is_flat = images_last = False
+    specs = zip(layer_names(architecture), architecture, following_specs, strict=True)
+    for name, spec, following in specs:
+        fused_with_pooling = fuse and _is_fusible(spec, following)
+        if fused_with_pooling != images_last:
+            named.append(("", fused.ImagesLast() if fused_with_pooling else fused.ImagesFirst()))
+            images_last = fused_with_pooling
+        if isinstance(spec, MaxPool2D):
+            named.append(("", layers.MaxPool2D(spec.pool_size, stride=spec.stride, padding=spec.padding)))
+            continue
+        parameters = weights[f"{name}.kernel"], weights[f"{name}.bias"]
+        if fused_with_pooling:
+            named.append((name, fused.ConvReLUPool(*parameters)))
+            next(specs)  # the pooling is part of the block
+            continue
+        if isinstance(spec, Conv2D):
+            named.append((name, layers.Conv2D(*parameters, stride=spec.stride, padding=spec.padding)))
+        else:
+            if not is_flat:
+                named.append(("", layers.Flatten()))
+                is_flat = True
+            named.append((name, layers.Dense(*parameters)))
+        if spec.activation == "relu":
+            named.append(("", layers.ReLU()))
+    return Network(named)
+
+
+def _is_fusible(spec: LayerSpec, following: LayerSpec | None) -> bool:
+    return (
+        isinstance(spec, Conv2D)
+        and (spec.stride, spec.padding, spec.activation) == (1, "same", "relu")
+        and spec.kernel_size % 2 == 1
+        and following == MaxPool2D(pool_size=2, stride=2, padding="same")
+    )
+
+
+class NumPyClassifier:
+    """A `classifier.Classifier` in NumPy alone.
+
+    Args:
+        architecture: the layers.
+        rng: source of the initial weights.
+        input_shape: (height, width, channels) of one image.
+        dtype: "float32" or "float64", of the weights and of all arithmetic.
+        num_threads: threads that share a batch's chunks; by default OMP_NUM_THREADS or the number of cores.
+        fuse: see `build_network`.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        *,
+        rng: np.random.Generator,
+        input_shape: Shape = IMAGE_SHAPE,
+        dtype: str = "float32",
+        num_threads: int | None = None,
+        fuse: bool = True,
+    ) -> None:
+        self.architecture = architecture
+        self._shapes = parameter_shapes(architecture, input_shape)
+        self._dtype = np.dtype(dtype)
+        initial = initial_weights(architecture, input_shape, rng=rng)
+        self._weights = {name: array.astype(self._dtype) for name, array in initial.items()}
+        self._has_convolutions = any(isinstance(layer, Conv2D) for layer in architecture)
+        num_networks = (num_threads or default_num_threads()) if self._has_convolutions else 1
+        self._networks = [
+            build_network(architecture, self._weights, input_shape=input_shape, fuse=fuse) for _ in range(num_networks)
+        ]
+        self._pool = ThreadPoolExecutor(num_networks) if num_networks > 1 else None
+
+    def train_epoch(
+        self, images: Array, labels: Array, order: Array, *, batch_size: int, learning_rate: float
+    ) -> float:
+        """Take one SGD step per batch; see `classifier.Classifier.train_epoch`."""
+        total_loss = 0.0
+        chunk_size = _CONVOLUTION_CHUNK if self._has_convolutions else batch_size
+        with self._one_blas_thread_each():
+            for start in range(0, len(order), batch_size):
+                batch = order[start : start + batch_size]
+                chunks = [batch[i : i + chunk_size] for i in range(0, len(batch), chunk_size)]
+                chunk_gradients = functools.partial(_chunk_gradients, images, labels, len(batch))
+                results = self._map(chunk_gradients, chunks)
+                gradients = results[0][1]
+                for _, more in results[1:]:
+                    for name, gradient in more.items():
+                        gradients[name] += gradient
+                sgd_step(self._weights, gradients, learning_rate=learning_rate)
+                total_loss += sum(loss for loss, _ in results)
+        return total_loss / len(order)
+
+    def predict_logits(self, images: Array) -> Array:
+        """Return the logits (N, classes) of images (N, H, W, C)."""
+        chunk_size = _CONVOLUTION_CHUNK if self._has_convolutions else _DENSE_CHUNK
+        chunks = [images[start : start + chunk_size] for start in range(0, len(images), chunk_size)]
+        with self._one_blas_thread_each():
+            return np.concatenate(self._map(lambda network, chunk: network.forward(chunk), chunks))
+
+    def loss_and_gradients(self, images: Array, labels: Array) -> tuple[float, Weights]:
+        """Return the mean loss of one batch, the gradient of every parameter and that of the images as "input"."""
+        network = self._networks[0]
+        loss, grad_logits = softmax_cross_entropy(network.forward(images), labels)
+        grad_images = network.backward(grad_logits)
+        return loss, network.gradients() | {"input": np.array(grad_images)}
+
+    def get_weights(self) -> Weights:
+        """Return copies of the parameters."""
+        return {name: array.copy() for name, array in self._weights.items()}
+
+    def set_weights(self, weights: Weights) -> None:
+        """Replace the parameters; ValueError if a name or a shape differs from the architecture's."""
+        shapes = {name: array.shape for name, array in weights.items()}
+        if shapes != self._shapes:
+            raise ValueError(f"weights {shapes} do not fit the architecture's {self._shapes}")
+        for name, array in weights.items():
+            self._weights[name][...] = array  # in place: the layers share these arrays
+
+    def _map(self, function: Callable[[Network, Array], Result], chunks: Sequence[Array]) -> list[Result]:
+        """Apply a function to every chunk, each thread on a network of its own; results in the order of the chunks."""
+        if self._pool is None:
+            return [function(self._networks[0], chunk) for chunk in chunks]
+        count = len(self._networks)
+
+        def run_share(index: int) -> list[Result]:
+            return [function(self._networks[index], chunk) for chunk in chunks[index::count]]
+
+        shares = list(self._pool.map(run_share, range(count)))
+        return [shares[index % count][index // count] for index in range(len(chunks))]
+
+    @contextmanager
+    def _one_blas_thread_each(self) -> Iterator[None]:
+        if self._pool is None:
+            yield
+        else:
+            with _threadpools().limit(limits=1, user_api="blas"):
+                yield
+
+
+def default_num_threads() -> int:
+    """Return OMP_NUM_THREADS, which BLAS obeys too, or the number of cores."""
+    return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+
+
+@functools.cache
+def _threadpools() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _chunk_gradients(
+    images: Array, labels: Array, batch_size: int, network: Network, chunk: Array
+) -> tuple[float, Weights]:
+    """Return the summed loss of the rows `chunk`, and their part of the gradient of the batch's mean loss."""
+    loss, grad_logits = softmax_cross_entropy(network.forward(np.take(images, chunk, axis=0)), labels[chunk])
+    if len(chunk) != batch_size:
+        grad_logits *= len(chunk) / batch_size
+    network.backward_parameters(grad_logits)
+    return loss * len(chunk), network.gradients()
