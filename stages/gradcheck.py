@@ -1,0 +1,23 @@
+"""Check the hand-written gradients three ways; write metrics/gradients.json."""
+
+import click
+
+from mnist_core.gradient_report import check_gradients, to_json
+from mnist_core.params import load_params
+from stages.command import METRICS, PARAMS, output_file, stage_command
+
+
+@click.command()
+@stage_command
+def main() -> None:
+    """Compare the NumPy gradients with finite differences, TensorFlow and naive loops; fail above the tolerance."""
+    params = load_params(PARAMS)
+    architectures = {letter: params.architecture(f"2{letter}") for letter in "abcd"}
+    check = params.active.gradcheck
+    record = check_gradients(architectures, seeds=check.seeds, tolerance=check.tolerance)
+    with output_file(METRICS / "gradients.json") as path:
+        path.write_text(to_json(record), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
