@@ -1,6 +1,39 @@
-"""The networks in TensorFlow. Importing this package imports no TensorFlow yet; its modules do."""
+"""The networks in TensorFlow. This file only starts TensorFlow up: quiet, on the CPU, deterministic.
+
+That happens once, before any module of this package runs an operation.
+"""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-# Read when TensorFlow is first imported: no start-up notices about the CPU on the user's console, errors only.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Hide what C++ code prints to file descriptor 2; Python exceptions still reach the caller."""
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 (a device, not a path of ours)
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def use_threads_of_environment() -> None:
+    """Give TensorFlow as many threads as OMP_NUM_THREADS says, which it does not read itself; unset: its own choice."""
+    num_threads = os.environ.get("OMP_NUM_THREADS", "")
+    if num_threads.isdecimal():
+        tf.config.threading.set_intra_op_parallelism_threads(int(num_threads))
+        tf.config.threading.set_inter_op_parallelism_threads(int(num_threads))
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with _silent_stderr():  # some start-up notices come before the log level is read
+    import tensorflow as tf
+
+tf.get_logger().setLevel("ERROR")  # a process that builds many networks is no mistake
+use_threads_of_environment()
+tf.config.set_visible_devices([], "GPU")  # the same numbers on every machine matter more here
+tf.config.experimental.enable_op_determinism()
