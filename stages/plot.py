@@ -1,0 +1,18 @@
+"""Stage `plot`: the figures of all models for print."""
+
+import click
+
+from mnist_core.plotting import write_figures
+from stages.command import PLOTS, SEARCH, output_directory, stage_command
+
+
+@click.command()
+@stage_command
+def main() -> None:
+    """Draw plots/figures/*.svg and *.png."""
+    with output_directory(PLOTS / "figures") as output:
+        write_figures(PLOTS, SEARCH, output)
+
+
+if __name__ == "__main__":
+    main()

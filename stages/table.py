@@ -1,0 +1,35 @@
+"""Stage `table`: the error table, the summary of all models, and their test errors together."""
+
+import json
+
+import click
+
+from mnist_core import tables
+from mnist_core.history import write_csv
+from stages.command import METRICS, PLOTS, output_file, stage_command
+
+
+@click.command()
+@stage_command
+def main() -> None:
+    """Write metrics/summary.json, metrics/error_table.{csv,md,tex} and plots/test_errors.csv."""
+    results = tables.read_summary(METRICS)
+    reference = tables.load_reference()
+    test_errors = tables.read_test_errors(PLOTS / "curves")
+    texts = {
+        "summary.json": json.dumps(results, indent=2, sort_keys=True) + "\n",
+        "error_table.md": tables.error_table_markdown(results, reference),
+        "error_table.tex": tables.error_table_latex(results, reference),
+    }
+    table = tables.error_table_frame(results, reference)
+    for name, text in texts.items():
+        with output_file(METRICS / name) as path:
+            path.write_text(text, encoding="utf-8", newline="\n")
+    with output_file(METRICS / "error_table.csv") as path:
+        write_csv(table, path)
+    with output_file(PLOTS / "test_errors.csv") as path:
+        write_csv(test_errors, path)
+
+
+if __name__ == "__main__":
+    main()

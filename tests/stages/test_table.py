@@ -1,0 +1,68 @@
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mnist_core.registry import MODELS
+from stages.table import main
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Metrics and curves of all eight models."""
+    monkeypatch.chdir(tmp_path)
+    Path("metrics").mkdir()
+    Path("plots/curves").mkdir(parents=True)
+    for place, model in enumerate(MODELS):
+        numbers = {
+            "train_error": 1.0,
+            "train_error_std": 0.5,
+            "test_error": 2.0 + place,
+            "test_error_std": 0.25,
+            "learning_rate": 0.1,
+            "epochs": 2,
+            "validation_error": 3.0,
+        }
+        Path(f"metrics/{model}.json").write_text(json.dumps(numbers))
+        Path(f"plots/curves/{model}.csv").write_text(
+            "epoch,train_error,train_error_std,test_error,test_error_std\n"
+            f"1,4.0,0.1,{5 + place}.5,0.1\n2,1.0,0.5,{2 + place}.0,0.25\n"
+        )
+    return tmp_path
+
+
+def test_writes_summary_tables_and_test_errors(project):
+    result = CliRunner().invoke(main, [], catch_exceptions=False)
+
+    assert result.exit_code == 0
+    summary = Path("metrics/summary.json").read_text()
+    assert summary.startswith('{\n  "1a": {\n    "epochs": 2,\n    "learning_rate": 0.1,\n    "test_error": 2.0,\n')
+    assert summary.endswith("  }\n}\n")
+    assert list(json.loads(summary)) == ["1a", "1b", "1c", "1d", "2a", "2b", "2c", "2d"]
+    assert (
+        Path("metrics/error_table.csv").read_text().splitlines()[4] == "test_error_mean,2.0,3.0,4.0,5.0,6.0,7.0,8.0,9.0"
+    )
+    assert "| Test error, ours | 2.00 ± 0.25 | 3.00 ± 0.25 |" in Path("metrics/error_table.md").read_text("utf-8")
+    assert "Test, mean & 2.00 & 3.00 & 4.00" in Path("metrics/error_table.tex").read_text()
+    lines = Path("plots/test_errors.csv").read_text().splitlines()
+    assert lines[:4] == ["model,epoch,test_error", "1a,1,5.5", "1a,2,2.0", "1b,1,6.5"]
+    assert len(lines) == 1 + 8 * 2
+
+
+def test_same_input_gives_the_same_bytes(project):
+    outputs = ["metrics/summary.json", *(f"metrics/error_table.{kind}" for kind in ("csv", "md", "tex"))]
+    CliRunner().invoke(main, [], catch_exceptions=False)
+    first = [Path(output).read_bytes() for output in outputs]
+    CliRunner().invoke(main, [], catch_exceptions=False)
+    assert [Path(output).read_bytes() for output in outputs] == first
+
+
+@pytest.mark.parametrize("missing", ["metrics/2c.json", "plots/curves/1d.csv"])
+def test_a_missing_input_is_one_line_and_leaves_no_output(project, missing):
+    Path(missing).unlink()
+    result = CliRunner().invoke(main, [])
+    assert result.exit_code == 1
+    assert result.output == f"Error: {missing}: no such file; dvc repro makes it\n"
+    assert not list(Path("metrics").glob("summary*")) + list(Path("metrics").glob("error_table*"))
+    assert not Path("plots/test_errors.csv").exists()
