@@ -5,6 +5,7 @@ import json
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -35,7 +36,7 @@ def save_keras(path: Path, architecture: Architecture, weights: Weights, input_s
     with tempfile.TemporaryDirectory() as directory:
         dated = Path(directory, "model.keras")
         model.save(dated)
-        content = _without_dates(dated)
+        content = _reproducible(dated)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
 
@@ -65,13 +66,18 @@ def _keras_model(architecture: Architecture, input_shape: Shape) -> keras.Sequen
     return keras.Sequential(layers, name="classifier")
 
 
-def _without_dates(file: Path) -> bytes:
-    """Return the archive with its members in order of name, and no date anywhere."""
+def _without_chance(fields: dict[str, Any]) -> dict[str, Any]:
+    # The ids are memory addresses by which layers share their dtype policy; without them each gets an equal one.
+    return {key: value for key, value in fields.items() if key not in ("date_saved", "shared_object_id")}
+
+
+def _reproducible(file: Path) -> bytes:
+    """Return the archive with its members in order of name, and no date or memory address anywhere."""
     undated = io.BytesIO()
     with zipfile.ZipFile(file) as source, zipfile.ZipFile(undated, "w") as target:
         for name in sorted(source.namelist()):
             content = source.read(name)
-            if name == "metadata.json":
-                content = json.dumps({"keras_version": json.loads(content)["keras_version"]}).encode()
+            if name.endswith(".json"):
+                content = json.dumps(json.loads(content, object_hook=_without_chance)).encode()
             target.writestr(zipfile.ZipInfo(name, _ZIP_EPOCH), content)
     return undated.getvalue()

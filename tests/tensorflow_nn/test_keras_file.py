@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 import zipfile
 
 import keras
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 from mnist_core.architectures import Conv2D, Dense, MaxPool2D
+from mnist_core.model_file import save_model
 from mnist_core.tensorflow_nn.keras_file import save_keras
 from mnist_core.tensorflow_nn.network import TensorFlowClassifier
 
@@ -32,11 +35,21 @@ def test_keras_predicts_what_our_network_predicts(tmp_path, architecture):
     np.testing.assert_allclose(model(images).numpy(), network.predict_logits(images), rtol=1e-5, atol=1e-5)
 
 
-def test_equal_weights_give_equal_bytes_and_no_date(tmp_path):
+PROGRAM = """
+import sys
+from pathlib import Path
+from mnist_core.model_file import load_model
+from mnist_core.tensorflow_nn.keras_file import save_keras
+save_keras(Path(sys.argv[2]), *load_model(Path(sys.argv[1])))
+"""
+
+
+def test_equal_weights_give_equal_bytes_in_any_process(tmp_path):
     architecture = ARCHITECTURES["same"]
     weights = TensorFlowClassifier(architecture, rng=np.random.default_rng(0)).get_weights()
-    for name in ("first", "second"):
-        save_keras(tmp_path / f"{name}.keras", architecture, weights)
+    save_keras(tmp_path / "first.keras", architecture, weights)
+    save_model(tmp_path / "model.npz", architecture, weights)
+    subprocess.run([sys.executable, "-c", PROGRAM, tmp_path / "model.npz", tmp_path / "second.keras"], check=True)
     content = (tmp_path / "first.keras").read_bytes()
     assert content == (tmp_path / "second.keras").read_bytes()
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
