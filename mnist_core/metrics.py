@@ -15,3 +15,20 @@ def confusion_matrix(predictions: Array, labels: Array, *, num_classes: int) -> 
     counts = np.zeros((num_classes, num_classes), np.int64)
     np.add.at(counts, (labels, predictions), 1)
     return counts
+
+
+def cross_entropy(logits: Array, labels: Array) -> float:
+    """Return the mean of -log softmax(logits)[label] in nats: logits (N, classes), labels integers (N,)."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_sums = np.log(np.exp(shifted).sum(axis=1))
+    return float(np.mean(log_sums - shifted[np.arange(len(labels)), labels], dtype=np.float64))
+
+
+def softmax(logits: Array) -> Array:
+    """Return probabilities exp(z_i) / sum_j exp(z_j) along the last axis; the maximum is subtracted first.
+
+    The subtraction cancels in the ratio and keeps exp from overflowing (Goodfellow et al., Deep Learning, 2016, 4.1).
+    """
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probabilities: Array = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return probabilities

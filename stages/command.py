@@ -1,11 +1,12 @@
 """What every stage command shares: where the project's files lie, and how a user's error is shown."""
 
 import functools
+import json
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import click
 
@@ -67,3 +68,32 @@ def output_file(path: Path) -> Iterator[Path]:
         temporary = Path(parent) / path.name  # the same name: writers such as Keras go by the suffix
         yield temporary
         temporary.replace(path)
+
+
+def cluster_options(function: Callable[P, R]) -> Callable[P, R]:
+    """Add --workers and --scheduler, which say where training jobs run and never change their results."""
+    function = click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        envvar="MNIST_WORKERS",
+        help="Local worker processes; default: one a core.",
+    )(function)
+    return click.option(
+        "--scheduler", envvar="MNIST_SCHEDULER", help="Address of a Dask scheduler to use instead of local workers."
+    )(function)
+
+
+def read_choice(model: str) -> dict[str, Any]:
+    """Return what the search chose for a model: learning_rate, epochs, validation_error (percent) and more.
+
+    Raises:
+        UserError: the search has not run, or its file is damaged.
+    """
+    path = SEARCH / f"{model}.json"
+    try:
+        choice: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; run the search first (dvc repro search@{model})") from error
+    except ValueError as error:
+        raise UserError(f"{path}: not valid JSON ({error}); run dvc repro search@{model}") from error
+    return choice

@@ -85,7 +85,8 @@ class ConvReLUPool:
         np.maximum(third, fourth, out=buffers.pooled)
         np.maximum(buffers.maximum, buffers.pooled, out=buffers.maximum)
         np.add(buffers.maximum, self.parameters["bias"][:, None, None, None], out=buffers.pooled)
-        return np.maximum(buffers.pooled, 0, out=buffers.pooled)
+        outputs: Array = np.maximum(buffers.pooled, 0, out=buffers.pooled)
+        return outputs
 
     def backward(self, grad_output: Array) -> Array:
         """Fill `gradients` and return dL/dX.

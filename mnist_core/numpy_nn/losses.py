@@ -5,21 +5,12 @@ import numpy as np
 from mnist_core.classifier import Array
 
 
-def softmax(logits: Array) -> Array:
-    """Return probabilities exp(z_i) / sum_j exp(z_j) along the last axis; the maximum is subtracted first.
-
-    The subtraction cancels in the ratio and keeps exp from overflowing (Goodfellow et al., Deep Learning, 2016, 4.1).
-    """
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    probabilities: Array = exponentials / exponentials.sum(axis=-1, keepdims=True)
-    return probabilities
-
-
 def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
     """Return the batch mean of -log softmax(z)_y and its gradient.
 
     With p = softmax(z) and t the one-hot label, the gradient of one example's loss is p - t; the mean over N examples
-    divides it by N (docs/derivations.md).
+    divides it by N (docs/derivations.md). The maximum is subtracted from the logits first: it cancels in the ratio and
+    keeps exp from overflowing.
 
     Args:
         logits: (N, classes).

@@ -1,0 +1,105 @@
+"""Runs independent training jobs on worker processes: one a core here, or those of a Dask cluster.
+
+Jobs are cut into segments and the job that is furthest behind goes next. So three jobs keep two workers busy to the
+end, which three whole jobs would not. Each worker computes on one thread, so results do not depend on how many there are.
+"""
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import dask
+from distributed import Client, Future, LocalCluster, wait
+from tqdm import tqdm
+
+from mnist_core.errors import UserError
+from mnist_core.training import TrainingRun, TrainingState, advance, is_finished
+
+SEGMENTS_PER_RUN = 20
+
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+@contextmanager
+def open_cluster(*, num_workers: int | None = None, scheduler: str | None = None) -> Iterator[Client]:
+    """Connect to the scheduler at an address, or start local workers and stop them afterwards.
+
+    Args:
+        num_workers: local worker processes; by default one for each core that this process may use.
+        scheduler: address of a running Dask scheduler, such as "tcp://10.0.0.1:8786". Its workers need this package,
+            one thread each, and the project's directory at the same path.
+
+    Raises:
+        UserError: the scheduler cannot be reached.
+    """
+    if scheduler:
+        try:
+            client = Client(scheduler, timeout="10s")
+        except (OSError, ValueError) as error:
+            raise UserError(f"scheduler {scheduler}: cannot connect ({error}); start it or unset it") from error
+        with client:
+            yield client
+        return
+    logging.getLogger("distributed").setLevel(logging.ERROR)  # TensorFlow's slow exit is no news
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch,
+        # Before the workers start: BLAS and TensorFlow read these when they are loaded.
+        dask.config.set({"distributed.nanny.pre-spawn-environ": _ONE_THREAD}),
+        LocalCluster(
+            n_workers=num_workers or len(os.sched_getaffinity(0)),
+            threads_per_worker=1,
+            memory_limit=0,
+            dashboard_address=None,
+            local_directory=scratch,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def train_all(
+    client: Client,
+    runs: Sequence[TrainingRun],
+    *,
+    description: str,
+    on_progress: Callable[[int, TrainingState], None] | None = None,
+) -> list[TrainingState]:
+    """Train every run to its end or until it diverges.
+
+    Args:
+        client: see `open_cluster`.
+        runs: what to train.
+        description: shown before the progress bar, which counts epochs; there is none if stderr is not a terminal.
+        on_progress: called with the index of a run and its state after each of its segments.
+
+    Returns:
+        The final states, in the order of `runs`.
+    """
+    states: list[TrainingState | None] = [None] * len(runs)
+    waiting = set(range(len(runs)))
+    running: dict[Future, int] = {}
+    with tqdm(total=sum(run.num_epochs for run in runs), desc=description, unit="epoch", disable=None) as bar:
+        while waiting or running:
+            while waiting and len(running) < max(1, len(client.nthreads())):
+                index = min(waiting, key=lambda i: (_done(states[i]) / runs[i].num_epochs, i))
+                waiting.remove(index)
+                segment = -(-runs[index].num_epochs // SEGMENTS_PER_RUN)
+                running[client.submit(advance, runs[index], states[index], segment, pure=False)] = index
+            for future in wait(list(running), return_when="FIRST_COMPLETED").done:
+                index = running.pop(future)
+                state: TrainingState = future.result()
+                bar.update(_done(state) - _done(states[index]))
+                states[index] = state
+                if on_progress:
+                    on_progress(index, state)
+                if not is_finished(runs[index], state):
+                    waiting.add(index)
+                elif state.diverged:
+                    bar.total = (bar.total or 0) - (runs[index].num_epochs - _done(state))
+    return [state for state in states if state is not None]
+
+
+def _done(state: TrainingState | None) -> int:
+    return len(state.records) if state else 0

@@ -1,0 +1,163 @@
+"""Chooses learning rate and number of epochs by validation error; the test images play no part.
+
+Each candidate rate is trained once, with the validation error taken after every epoch. The pair (rate, epoch) with the
+lowest error wins; of equal pairs the one with fewer epochs, then the larger rate. A run that diverges is recorded and
+cannot win.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from distributed import Client
+
+from mnist_core.cluster import train_all
+from mnist_core.errors import UserError
+from mnist_core.history import percent
+from mnist_core.metrics import cross_entropy
+from mnist_core.params import GridSearch, ProbeSearch
+from mnist_core.registry import build_classifier
+from mnist_core.training import TrainingRun, TrainingState, advance, initial_state, load_once
+
+_SMALLEST_PROBE = 1e-6
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One candidate learning rate: `epochs` finite epochs; the best of them, None if it diverged."""
+
+    learning_rate: float
+    diverged: bool
+    epochs: int
+    best_epoch: int | None
+    best_validation_error: float | None
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Whether one epoch at this rate stays finite and ends with a lower training loss than it began with."""
+
+    learning_rate: float
+    trains: bool
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The choice, how it came about, and every validation error (percent)."""
+
+    learning_rate: float
+    epochs: int
+    validation_error: float
+    trials: tuple[Trial, ...]
+    probes: tuple[Probe, ...]
+    curves: pd.DataFrame
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything but the curves, ready for JSON."""
+        return {
+            "learning_rate": self.learning_rate,
+            "epochs": self.epochs,
+            "validation_error": self.validation_error,
+            "trials": [asdict(trial) for trial in self.trials],
+            "probes": [asdict(probe) for probe in self.probes],
+        }
+
+
+def search(client: Client, run: TrainingRun, params: GridSearch | ProbeSearch, *, description: str) -> SearchResult:
+    """Train every candidate rate and choose.
+
+    Args:
+        client: see `cluster.open_cluster`.
+        run: what all trials share; its learning rate, epochs, seed and splits are replaced by the search's own.
+        params: the candidates.
+        description: shown before the progress bar.
+
+    Returns:
+        The choice; `curves` has columns learning_rate, epoch, validation_error (percent), a row for every finite epoch.
+
+    Raises:
+        UserError: no rate trains, or every trial diverged.
+    """
+    run = replace(run, num_epochs=params.epochs, seed=params.seed, evaluate_on=("validation",))
+    probes: tuple[Probe, ...] = ()
+    if isinstance(params, GridSearch):
+        rates = list(params.learning_rates)
+    else:
+        probes = probe_downward(client, run, params.largest_learning_rate)
+        rates = [_tenths(probes[-1].learning_rate, i) for i in range(params.num_learning_rates)]
+    runs = [replace(run, learning_rate=rate) for rate in rates]
+    return choose(rates, train_all(client, runs, description=description), probes)
+
+
+def choose(rates: Sequence[float], states: Sequence[TrainingState], probes: tuple[Probe, ...] = ()) -> SearchResult:
+    """Pick the winner among finished trials.
+
+    Raises:
+        UserError: every trial diverged.
+    """
+    trials = tuple(_trial(rate, state) for rate, state in zip(rates, states, strict=True))
+    ranked = sorted(
+        (trial.best_validation_error, trial.best_epoch, -trial.learning_rate)
+        for trial in trials
+        if trial.best_validation_error is not None and trial.best_epoch is not None
+    )
+    if not ranked:
+        tried = ", ".join(f"{rate:g}" for rate in rates)
+        raise UserError(f"search: training diverged at every learning rate ({tried}); add smaller ones in params.yaml")
+    error, epoch, negative_rate = ranked[0]
+    curves = pd.DataFrame(
+        [
+            (rate, record.epoch, percent(record.errors["validation"]))
+            for rate, state in zip(rates, states, strict=True)
+            for record in state.records
+        ],
+        columns=["learning_rate", "epoch", "validation_error"],
+    )
+    return SearchResult(-negative_rate, epoch, error, trials, probes, curves)
+
+
+def _trial(rate: float, state: TrainingState) -> Trial:
+    if state.diverged:
+        return Trial(rate, True, len(state.records), None, None)
+    best = min(state.records, key=lambda record: (record.errors["validation"], record.epoch))
+    return Trial(rate, False, len(state.records), best.epoch, percent(best.errors["validation"]))
+
+
+def probe_downward(client: Client, run: TrainingRun, largest: float) -> tuple[Probe, ...]:
+    """Try `largest`, a tenth of it, and so on, until a rate trains; that one is the last of the probes.
+
+    Raises:
+        UserError: not even a rate near 0.000001 trains.
+    """
+    probes: list[Probe] = []
+    while not (probes and probes[-1].trains):
+        rate = _tenths(largest, len(probes))
+        if rate < _SMALLEST_PROBE:
+            tried = ", ".join(f"{probe.learning_rate:g}" for probe in probes)
+            raise UserError(
+                f"search: one epoch lowers the training loss at no learning rate of {tried};"
+                " start elsewhere with largest_learning_rate in params.yaml"
+            )
+        probes.append(Probe(rate, client.submit(trains, replace(run, learning_rate=rate), pure=False).result()))
+    return tuple(probes)
+
+
+def trains(run: TrainingRun) -> bool:
+    """Return whether one epoch stays finite and ends with a lower training loss than the untrained network has."""
+    train = load_once(run.data_directory).train
+    untrained = initial_state(run)
+    trained = advance(replace(run, num_epochs=1, evaluate_on=()), untrained, 1)
+    if trained.diverged:
+        return False
+    classifier = build_classifier(run.framework, run.architecture, rng=np.random.default_rng(0))
+    losses = []
+    for state in (trained, untrained):
+        classifier.set_weights(state.weights)
+        losses.append(cross_entropy(classifier.predict_logits(train.images), train.labels))
+    return losses[0] < losses[1]
+
+
+def _tenths(rate: float, times: int) -> float:
+    return float(f"{rate / 10**times:.6g}")  # 0.1, not 0.09999999999999999

@@ -1,0 +1,123 @@
+"""The one training loop, for both frameworks, as a job that can stop after any epoch and go on elsewhere.
+
+A run is described by plain values and its state is a set of weights, so that `cluster.py` can move it between worker
+processes. The result does not depend on where it was cut: every epoch shuffles by its own random stream, and plain SGD
+remembers nothing but the weights.
+"""
+
+import functools
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mnist_core.architectures import Architecture
+from mnist_core.classifier import Classifier, Weights
+from mnist_core.data.dataset import Dataset, Split, load_dataset
+from mnist_core.history import EpochRecord
+from mnist_core.metrics import error_rate
+from mnist_core.registry import Framework, build_classifier
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """Everything that determines a training run.
+
+    Attributes:
+        framework: "numpy" or "tensorflow".
+        architecture: the layers.
+        data_directory: prepared data, see `data.dataset.load_dataset`.
+        batch_size: examples a step.
+        learning_rate: step size of SGD.
+        num_epochs: passes over the training images.
+        seed: of the initial weights and of the order of the images.
+        evaluate_on: the splits whose error rate is taken after every epoch.
+    """
+
+    framework: Framework
+    architecture: Architecture
+    data_directory: Path
+    batch_size: int
+    learning_rate: float
+    num_epochs: int
+    seed: int
+    evaluate_on: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """A run after len(records) epochs; `diverged` says that the loss or a weight is no longer finite."""
+
+    weights: Weights
+    records: tuple[EpochRecord, ...] = ()
+    diverged: bool = False
+
+
+def initial_rng(seed: int) -> np.random.Generator:
+    """Return the random stream of the initial weights, independent of every shuffling stream."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
+
+
+def shuffling_rng(seed: int, epoch: int) -> np.random.Generator:
+    """Return the random stream that orders the training images of one epoch, counted from 1."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, epoch)))
+
+
+def initial_state(run: TrainingRun) -> TrainingState:
+    """Draw the initial weights."""
+    classifier = build_classifier(run.framework, run.architecture, rng=initial_rng(run.seed))
+    return TrainingState(classifier.get_weights())
+
+
+def advance(run: TrainingRun, state: TrainingState | None, num_epochs: int) -> TrainingState:
+    """Train up to `num_epochs` further epochs, fewer at the end of the run or if it diverges.
+
+    Args:
+        run: what to train.
+        state: where it stands; None before the first epoch.
+        num_epochs: how far to go.
+    """
+    state = state or initial_state(run)
+    dataset = load_once(run.data_directory)
+    classifier = _classifier(run.framework, run.architecture)
+    classifier.set_weights(state.weights)
+    records = list(state.records)
+    for epoch in range(len(records) + 1, min(len(records) + num_epochs, run.num_epochs) + 1):
+        loss = train_one_epoch(classifier, dataset.train, run, epoch)
+        # The last step's weights are in no loss yet: without the second check they would be scored.
+        if not (math.isfinite(loss) and all(np.isfinite(array).all() for array in classifier.get_weights().values())):
+            return replace(state, records=tuple(records), diverged=True)
+        errors = {name: split_error(classifier, getattr(dataset, name)) for name in run.evaluate_on}
+        records.append(EpochRecord(epoch, loss, errors))
+    return TrainingState(classifier.get_weights(), tuple(records))
+
+
+def is_finished(run: TrainingRun, state: TrainingState | None) -> bool:
+    """Return whether nothing is left to train."""
+    return state is not None and (state.diverged or len(state.records) >= run.num_epochs)
+
+
+def train_one_epoch(classifier: Classifier, train: Split, run: TrainingRun, epoch: int) -> float:
+    """Visit the training images in the order of this seed and epoch; return the mean loss (nats)."""
+    order = shuffling_rng(run.seed, epoch).permutation(len(train.labels))
+    return classifier.train_epoch(
+        train.images, train.labels, order, batch_size=run.batch_size, learning_rate=run.learning_rate
+    )
+
+
+def split_error(classifier: Classifier, split: Split) -> float:
+    """Return the error rate (a fraction) on one split."""
+    return error_rate(classifier.predict_logits(split.images).argmax(axis=1), split.labels)
+
+
+@functools.lru_cache(maxsize=1)
+def load_once(directory: Path) -> Dataset:
+    """Load the prepared data, once a process."""
+    return load_dataset(directory)
+
+
+@functools.lru_cache(maxsize=1)
+def _classifier(framework: Framework, architecture: Architecture) -> Classifier:
+    """Return a network to put weights into; kept, because TensorFlow compiles a graph for each."""
+    return build_classifier(framework, architecture, rng=initial_rng(0))
