@@ -93,7 +93,7 @@ class Discrepancy:
 
 
 def layer_cases() -> list[Case]:
-    """Return cases for every layer type: odd and even sizes, channels, kernels, paddings, strides, ties, ragged edges."""
+    """Return cases for every layer type: odd and even sizes, kernels, paddings, strides, ties and ragged edges."""
     paddings: tuple[Padding, Padding] = ("same", "valid")
     cases = [
         Case("dense", (Dense(7), _HEAD), (2, 3, 2), "dense_1"),
@@ -315,7 +315,7 @@ def _naive_gradients(architecture: Architecture, point: _Point) -> Weights:
     for _, layer in chain:
         outputs = layer.forward(outputs)
     grad = naive.softmax_cross_entropy(outputs, point.labels)[1]
-    gradients = {}
+    gradients: Weights = {}
     for name, layer in reversed(chain):
         grad = layer.backward(grad)
         gradients |= {f"{name}.{kind}": gradient for kind, gradient in layer.gradients.items()}

@@ -1,9 +1,9 @@
 """The layers once more, as plain Python loops over every index: slow, and as close to the formulas as code can be.
 
 Nothing trains with them. They are an independent oracle: the gradient check and the tests compare the fast layers with
-them. Class names, arguments and conventions are those of `mnist_core.numpy_nn.layers`, so one can stand in for the other.
-The formulas, and the derivations of the backward passes, are in docs/derivations.md. Images are (batch, height, width,
-channels), convolution kernels (kernel height, kernel width, in_channels, out_channels).
+them. Class names, arguments and conventions are those of `layers`, so that one can stand in for the other. The formulas
+and their derivations are in docs/derivations.md. Images are (batch, height, width, channels), convolution kernels
+(kernel height, kernel width, in_channels, out_channels).
 """
 
 from math import exp, inf, log
@@ -49,7 +49,7 @@ class Dense:
 
 
 class Conv2D:
-    """Cross-correlation: y[n, i, j, k] = bias[k] + sum over a, b, c of x[n, s i + a - p, s j + b - q, c] kernel[a, b, c, k].
+    """Cross-correlation: y[n, i, j, k] = bias[k] + sum over a, b, c of x[n, s i+a-p, s j+b-q, c] kernel[a, b, c, k].
 
     s is the stride, (p, q) the padding before the first row and column; x is zero outside the image.
     """

@@ -1,0 +1,223 @@
+"""Are the twins twins? Models 1x and 2x are trained side by side from equal weights on equal batches, and compared.
+
+The two networks compute the same formulas and differ only in the order of additions, so only rounding may separate
+them. `ROUNDING` says how much that is for one forward pass; docs/derivations.md has the argument for training.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mnist_core.architectures import Architecture
+from mnist_core.classifier import Array, Classifier
+from mnist_core.data.dataset import Dataset
+from mnist_core.errors import UserError
+from mnist_core.history import percent
+from mnist_core.metrics import error_rate
+from mnist_core.model_file import load_model, save_model
+from mnist_core.registry import Framework, build_classifier
+
+FRAMEWORKS: tuple[Framework, Framework] = ("tensorflow", "numpy")
+
+ROUNDING = 2.0**-18
+"""How far float32 rounding may move the logits of equal networks, as a fraction of the largest absolute logit.
+
+An operation in float32 is off by at most u = 2**-24 = 6e-8 of its result. Two sums of the same n products, added in
+different orders, then differ by about sqrt(n) u of the sum's size when the roundings are independent: 28 u for n = 784,
+the longest sum here. Two or three layers and a margin make 64 u = 2**-18 = 3.8e-6.
+"""
+
+
+def compare_twins(
+    architectures: dict[str, Architecture], dataset: Dataset, **settings: Any
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Apply `compare_training` to several architectures.
+
+    Args:
+        architectures: letter -> layers.
+        dataset: trained on `train`, compared on `test`.
+        **settings: as for `compare_training`.
+
+    Returns:
+        letter -> record, and the test errors as columns letter, framework, epoch, test_error (percent).
+    """
+    records, curves = {}, []
+    for letter, architecture in architectures.items():
+        records[letter], errors = compare_training(architecture, dataset, **settings)
+        errors.insert(0, "letter", letter)
+        curves.append(errors)
+    return records, pd.concat(curves, ignore_index=True)
+
+
+def compare_training(
+    architecture: Architecture,
+    dataset: Dataset,
+    *,
+    seed: int,
+    learning_rate: float,
+    batch_size: int,
+    steps: tuple[int, ...],
+    epochs: int,
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Train the TensorFlow and the NumPy network of one architecture side by side.
+
+    Both start from the weights that NumPy draws and visit the same batches. Two more comparisons say what a difference
+    means. The same in float64, where rounding is 2**29 = 5e8 times finer: a difference in the formulas would stay. And
+    NumPy beside itself in float32, started from weights that are one rounding larger: what rounding alone can do.
+
+    Args:
+        architecture: the layers.
+        dataset: trained on `train`, compared on `test`.
+        seed: of the initial weights and of the order of the images.
+        learning_rate: step size of both.
+        batch_size: images a step.
+        steps: after how many steps, counted through the epochs, the logits of all test images are compared.
+        epochs: how long both train in float32.
+
+    Returns:
+        A record with "logit_difference", "logit_difference_float64" and "logit_difference_one_rounding" (each steps ->
+        largest absolute difference), "largest_error_gap" (between the test errors after each epoch, percentage points)
+        and "cross_loaded" (see `cross_load`); and the test errors as columns framework, epoch, test_error (percent).
+
+    Raises:
+        UserError: one of `steps` lies beyond the last epoch.
+    """
+    steps_per_epoch = -(-len(dataset.train.labels) // batch_size)
+    last_step = epochs * steps_per_epoch
+    if max(steps) > last_step:
+        raise UserError(f"parity.steps: step {max(steps)} comes after the last, {last_step}, of parity.epochs")
+    ends = range(steps_per_epoch, last_step + 1, steps_per_epoch)
+
+    def train(twins: list[Classifier], stops: set[int]) -> Iterator[tuple[int, list[Array]]]:
+        """Stop after the given steps; yield the step and both networks' test logits."""
+        rng = np.random.default_rng([seed, 1])  # not the stream of the weights
+        for step, rows in _parts(len(dataset.train.labels), batch_size, sorted(stops), rng):
+            for twin in twins:
+                twin.train_epoch(
+                    dataset.train.images, dataset.train.labels, rows, batch_size=batch_size, learning_rate=learning_rate
+                )
+            yield step, [twin.predict_logits(dataset.test.images) for twin in twins]
+
+    def train_and_compare(pair: list[Classifier]) -> dict[str, float]:
+        return {str(step): _largest_difference(*logits) for step, logits in train(pair, set(steps))}
+
+    differences, rows = {}, []
+    twins = build_twins(architecture, seed=seed, dtype="float32")
+    for step, logits in train(twins, {*steps, *ends}):
+        if step in steps:
+            differences[str(step)] = _largest_difference(*logits)
+        if step in ends:
+            for framework, values in zip(FRAMEWORKS, logits, strict=True):
+                error = error_rate(values.argmax(axis=1), dataset.test.labels)
+                rows.append({"framework": framework, "epoch": ends.index(step) + 1, "test_error": percent(error)})
+    curves = pd.DataFrame(rows)
+    errors = curves.pivot_table(index="epoch", columns="framework", values="test_error")
+    gap = float((errors[FRAMEWORKS[0]] - errors[FRAMEWORKS[1]]).abs().max())
+
+    return {
+        "logit_difference": differences,
+        "logit_difference_float64": train_and_compare(build_twins(architecture, seed=seed, dtype="float64")),
+        "logit_difference_one_rounding": train_and_compare(_one_rounding_apart(architecture, seed)),
+        "largest_error_gap": round(gap, 4),
+        "cross_loaded": cross_load(twins, dataset.test.images),
+    }, curves
+
+
+def build_twins(architecture: Architecture, *, seed: int, dtype: str) -> list[Classifier]:
+    """Build the networks of `FRAMEWORKS` with equal weights, those that NumPy draws, on images of 28x28x1."""
+    twins = [
+        build_classifier(framework, architecture, rng=np.random.default_rng(seed), dtype=dtype)
+        for framework in FRAMEWORKS
+    ]
+    twins[0].set_weights(twins[1].get_weights())
+    return twins
+
+
+def _one_rounding_apart(architecture: Architecture, seed: int) -> list[Classifier]:
+    pair = [build_classifier("numpy", architecture, rng=np.random.default_rng(seed)) for _ in range(2)]
+    pair[1].set_weights(
+        {
+            name: np.where(value == 0, value, np.nextafter(value, np.float32(np.inf)))  # biases start at exactly 0
+            for name, value in pair[0].get_weights().items()
+        }
+    )
+    return pair
+
+
+def cross_load(twins: list[Classifier], images: Array) -> dict[str, Any]:
+    """Save each trained network, load it in the other framework and compare the predictions before and after.
+
+    Args:
+        twins: the float32 networks of `FRAMEWORKS`.
+        images: float32 (N, 28, 28, 1).
+
+    Returns:
+        `compare_predictions` of both directions together, 2 N predictions.
+    """
+    before, after = [], []
+    with tempfile.TemporaryDirectory() as directory:
+        for twin, other in zip(twins, reversed(FRAMEWORKS), strict=True):
+            path = Path(directory) / "model.npz"
+            save_model(path, twin.architecture, twin.get_weights())
+            architecture, weights = load_model(path)
+            loaded = build_classifier(other, architecture, rng=np.random.default_rng(0))
+            loaded.set_weights(weights)
+            before.append(twin.predict_logits(images))
+            after.append(loaded.predict_logits(images))
+    return compare_predictions(np.concatenate(before), np.concatenate(after))
+
+
+def compare_predictions(first: Array, second: Array) -> dict[str, Any]:
+    """Compare the classes that two arrays of logits (N, classes) predict.
+
+    If every logit may be off by e, the prediction can change only where the two largest are less than 2 e apart: such a
+    near-tie is decided by rounding.
+
+    Returns:
+        "predictions" (N), "disagreements" (classes that differ), "near_ties" (closer than 2 e in either array, where
+        e is `ROUNDING` times the largest absolute logit), "unexplained" (disagreements that are no near-tie),
+        "logit_difference" (the largest) and "rounding" (e).
+    """
+    rounding = ROUNDING * float(max(np.abs(first).max(), np.abs(second).max()))
+    near_ties = np.minimum(_margins(first), _margins(second)) < 2 * rounding
+    disagreements = first.argmax(axis=1) != second.argmax(axis=1)
+    return {
+        "predictions": len(first),
+        "disagreements": int(disagreements.sum()),
+        "near_ties": int(near_ties.sum()),
+        "unexplained": int((disagreements & ~near_ties).sum()),
+        "logit_difference": _largest_difference(first, second),
+        "rounding": _rounded(rounding),
+    }
+
+
+def _parts(num_images: int, batch_size: int, stops: list[int], rng: np.random.Generator) -> Iterator[tuple[int, Array]]:
+    """Cut a fresh order of the images for each epoch at the given steps; yield each part and the step it ends with."""
+    steps_per_epoch = -(-num_images // batch_size)
+    for first in range(0, stops[-1], steps_per_epoch):
+        order = rng.permutation(num_images)
+        inside = [step - first for step in stops if first < step < first + steps_per_epoch]
+        last = min(steps_per_epoch, stops[-1] - first)
+        for begin, end in pairwise([0, *inside, last]):
+            if end > begin:
+                yield first + end, order[begin * batch_size : end * batch_size]
+
+
+def _margins(logits: Array) -> Array:
+    """Return by how much the largest logit of each row exceeds the second largest."""
+    ordered = np.sort(logits.astype(np.float64), axis=1)
+    margins: Array = ordered[:, -1] - ordered[:, -2]
+    return margins
+
+
+def _largest_difference(first: Array, second: Array) -> float:
+    return _rounded(float(np.abs(first.astype(np.float64) - second).max()))
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.1e}")

@@ -1,0 +1,27 @@
+"""Train the twins side by side; write metrics/parity.json and plots/parity.csv."""
+
+import json
+
+import click
+
+from mnist_core.data.dataset import load_dataset
+from mnist_core.history import write_csv
+from mnist_core.params import load_params
+from mnist_core.parity import compare_twins
+from stages.command import METRICS, PARAMS, PLOTS, PREPARED, output_file, stage_command
+
+
+@click.command()
+@stage_command
+def main() -> None:
+    """Compare 1x with 2x from equal weights on equal batches, with the active profile's `parity` in params.yaml."""
+    params = load_params(PARAMS)
+    architectures = {letter: params.architecture(f"2{letter}") for letter in "abcd"}
+    records, curves = compare_twins(architectures, load_dataset(PREPARED), **params.active.parity.model_dump())
+    with output_file(METRICS / "parity.json") as metrics, output_file(PLOTS / "parity.csv") as plot:
+        metrics.write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
+        write_csv(curves, plot)
+
+
+if __name__ == "__main__":
+    main()
