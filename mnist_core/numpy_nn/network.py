@@ -222,11 +222,11 @@ class NumPyClassifier:
 
     @contextmanager
     def _one_blas_thread_each(self) -> Iterator[None]:
-        if self._pool is None:
-            yield
-        else:
+        if self._has_convolutions:  # one thread of ours too: BLAS adds in another order on several of its own
             with _threadpools().limit(limits=1, user_api="blas"):
                 yield
+        else:
+            yield
 
 
 def default_num_threads() -> int:
