@@ -1,0 +1,48 @@
+"""Write plots/report.html, one self-contained page of all results."""
+
+from pathlib import Path
+
+import click
+
+from mnist_core.params import load_params
+from mnist_core.report import ReportSources, build_report
+from stages.command import (
+    METRICS,
+    MODEL_FILES,
+    PARAMS,
+    PLOTS,
+    PREDICTIONS,
+    PREPARED,
+    SEARCH,
+    output_file,
+    stage_command,
+)
+
+DERIVATIONS = Path("docs/derivations.md")
+
+
+@click.command()
+@stage_command
+def main() -> None:
+    """Gather every metric, figure, prediction and derivation into plots/report.html."""
+    sources = ReportSources(
+        summary=METRICS / "summary.json",
+        gradients=METRICS / "gradients.json",
+        parity=METRICS / "parity.json",
+        parity_curves=PLOTS / "parity.csv",
+        derivations=DERIVATIONS,
+        search=SEARCH,
+        curves=PLOTS / "curves",
+        confusion=PLOTS / "confusion",
+        figures=PLOTS / "figures",
+        predictions=PREDICTIONS,
+        models=MODEL_FILES,
+        prepared=PREPARED,
+    )
+    page = build_report(load_params(PARAMS), sources, page_directory=PLOTS)
+    with output_file(PLOTS / "report.html") as path:
+        path.write_text(page, encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The page in a real browser that reaches no network."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mnist_core.params import load_params
+from mnist_core.report import build_report
+from tests.report_inputs import ROOT, report_sources, write_report_inputs
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH"),
+]
+
+# Opens the page in a frame of the given width and writes down what it measures; the page itself holds no script.
+PROBE = """<!DOCTYPE html><title>probe</title><body style="margin:0">
+<iframe src="report.html" width="WIDTH" height="800" style="border:0"></iframe><script>
+onload = () => {
+  const page = document.querySelector("iframe").contentDocument, root = page.documentElement;
+  const visible = (element) => element.getBoundingClientRect().height > 0;
+  document.body.textContent = JSON.stringify({
+    client: root.clientWidth,
+    scroll: root.scrollWidth,
+    images: [...page.images].every((image) => image.complete && image.naturalWidth > 0),
+    charts: [...page.querySelectorAll(".chart svg")].filter(visible).length,
+    formulas: [...page.querySelectorAll("math")].filter(visible).length,
+    font: parseFloat(getComputedStyle(page.body).fontSize),
+  });
+};
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("browser")
+    write_report_inputs(root)
+    shutil.copy(ROOT / "docs/derivations.md", root / "docs/derivations.md")  # the real formulas are the widest
+    page = build_report(load_params(root / "params.yaml"), report_sources(root), page_directory=root / "plots")
+    (root / "plots/report.html").write_text(page, encoding="utf-8")
+    return root / "plots"
+
+
+def chromium(url: str, profile: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            str(CHROMIUM),
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            f"--user-data-dir={profile}",
+            "--window-size=1280,900",
+            "--enable-logging=stderr",
+            "--v=0",
+            *options,
+            url,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        env={**os.environ, "HOME": str(profile)},
+    )
+
+
+def test_it_draws_without_network_and_logs_nothing(directory, tmp_path):
+    log = tmp_path / "net.json"
+    shot = tmp_path / "shot.png"
+    result = chromium(
+        (directory / "report.html").as_uri(), tmp_path / "profile", f"--log-net-log={log}", f"--screenshot={shot}"
+    )
+    assert "CONSOLE" not in result.stderr
+    assert shot.stat().st_size > 20_000
+    # file:// pages make no network request of their own: whatever the page asked for would name it as initiator.
+    asked = re.findall(r'"url":"(https?://[^"]+)"', log.read_text())
+    assert not [url for url in asked if "google" not in url]
+
+
+def test_a_page_that_loads_something_is_noticed(directory, tmp_path):
+    """The same browser and options do see a foreign image, so the test above can fail."""
+    page = (directory / "report.html").read_text(encoding="utf-8")
+    (tmp_path / "bad.html").write_text(
+        page.replace("<h1>", '<img src="https://example.org/x.png" alt=""><h1>'), encoding="utf-8"
+    )
+    result = chromium(
+        (tmp_path / "bad.html").as_uri(), tmp_path / "profile", "--screenshot=" + str(tmp_path / "bad.png")
+    )
+    assert "CONSOLE" in result.stderr
+    assert "example.org" in result.stderr
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_it_fits_the_screen_and_shows_everything(directory, tmp_path, width):
+    probe = directory / f"probe{width}.html"
+    probe.write_text(PROBE.replace("WIDTH", str(width)))
+    result = chromium(
+        probe.as_uri(),
+        tmp_path / "profile",
+        "--allow-file-access-from-files",
+        "--virtual-time-budget=5000",
+        "--dump-dom",
+    )
+    measured = json.loads(re.search(r"\{.*\}", result.stdout).group())
+    assert measured["scroll"] <= measured["client"] <= width
+    assert measured["client"] > width - 20  # a scroll bar at most
+    assert measured["images"]
+    assert measured["charts"] == 8 * 3 + 2
+    assert measured["formulas"] > 100
+    assert measured["font"] >= 16
+
+
+def test_it_prints_with_every_epoch(directory, tmp_path):
+    if shutil.which("pdftotext") is None:
+        pytest.skip("no pdftotext on the PATH")
+    pdf = tmp_path / "report.pdf"
+    chromium(
+        (directory / "report.html").as_uri(), tmp_path / "profile", "--no-pdf-header-footer", f"--print-to-pdf={pdf}"
+    )
+    text = subprocess.run(["pdftotext", "-layout", pdf, "-"], capture_output=True, text=True, check=True).stdout
+    assert text.count("Train error:") == 2 * (60 + 40 + 12 + 25)
+    assert "Skip to the report" not in text
