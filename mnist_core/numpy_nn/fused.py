@@ -68,6 +68,9 @@ class ConvReLUPool:
         self.parameters = {"kernel": kernel, "bias": bias}
         self.gradients: dict[str, Array] = {}
         self._buffers: dict[tuple[int, ...], _Buffers] = {}
+        size, _, channels, filters = kernel.shape
+        self._frames = np.zeros((4 * filters, (size + 1) ** 2 * channels), kernel.dtype)
+        self._places = _places_in_frames(kernel.shape)
 
     def forward(self, inputs: Array) -> Array:
         """Return the pooled activations and remember the patches and the four planes of outputs under the windows."""
@@ -75,7 +78,7 @@ class ConvReLUPool:
             self._buffers[inputs.shape] = _Buffers(inputs.shape, self.parameters["kernel"])
         buffers = self._current = self._buffers[inputs.shape]
         buffers.copy_patches(inputs)
-        self._frames = _embed(self.parameters["kernel"])
+        self._frames.ravel()[self._places] = self.parameters["kernel"]
         np.matmul(self._frames, buffers.patches, out=buffers.outputs)
 
         first, second, third, fourth = planes = buffers.planes
@@ -96,11 +99,12 @@ class ConvReLUPool:
         the pixels that the patches were copied from.
         """
         self.backward_parameters(grad_output)
-        return self._current.add_patches(self._frames.T @ self._grad_outputs)
+        np.matmul(self._frames.T, self._grad_outputs, out=self._current.grad_patches)
+        return self._current.add_patches()
 
     def backward_parameters(self, grad_output: Array) -> None:
         """Fill `gradients` only: the first layer of a network has no use for dL/dX in training."""
-        buffers, kernel = self._current, self.parameters["kernel"]
+        buffers = self._current
         remaining = np.multiply(grad_output, np.greater(buffers.pooled, 0, out=buffers.mask), out=buffers.pooled)
         grad_bias = remaining.reshape(len(remaining), -1) @ buffers.ones
         for plane in buffers.planes[:3]:
@@ -113,95 +117,94 @@ class ConvReLUPool:
             grad_frames = self._grad_outputs @ buffers.patches.T
         else:
             grad_frames = (buffers.patches @ self._grad_outputs.T).T
-        self.gradients = {"kernel": _fold(grad_frames, kernel.shape), "bias": grad_bias}
+        self.gradients = {"kernel": grad_frames.ravel()[self._places].sum(axis=0), "bias": grad_bias}
 
 
 class _Buffers:
-    """Arrays of one input shape, and the copying between images and patches.
+    """Arrays of one input shape, and the copying between images and patches by tables of places.
 
-    Patches of (k+1) x (k+1) pixels with stride 2 are read from blocks of 2x2 pixels: with b = (k+1)/2, a patch is b x b
-    whole blocks. So blocks are cut once, and the patches are b * b shifted copies of large contiguous slices.
+    Both directions read rows of one pixel in all images. The last row of `_pixels` and of `_grad_patch_rows` is zero:
+    it stands for the padding, and for "no further patch".
     """
 
     def __init__(self, shape: tuple[int, ...], kernel: Array) -> None:
         size, _, channels, filters = kernel.shape
         _, height, width, images = shape
-        self._shape, self._reach = shape, (size + 1) // 2
         pooled_height, pooled_width = -(-height // 2), -(-width // 2)
         windows = pooled_height * pooled_width * images
+        num_pixels, patch_length = channels * height * width, (size + 1) ** 2 * channels
         dtype = kernel.dtype
-        block_grid = (pooled_height + self._reach - 1, pooled_width + self._reach - 1)
-        self._blocks = np.zeros((2, 2, channels, *block_grid, images), dtype)  # the border stays zero: padding
-        self.patches = np.empty(((size + 1) ** 2 * channels, windows), dtype)
+        self._read_from = _places_in_pixels(shape, size)
+        self._read_by = _invert(self._read_from, num_pixels)
+        self._pixels = np.zeros((num_pixels + 1, images), dtype)
+        self.patches = np.empty((patch_length, windows), dtype)
+        self._grad_patch_rows = np.zeros((len(self._read_from) + 1, images), dtype)
+        self.grad_patches = self._grad_patch_rows[:-1].reshape(patch_length, windows)
+        self._grad_pixels, self._grad_part = np.empty((2, num_pixels, images), dtype)
+        self._grad_inputs = self._grad_pixels.reshape(shape)
         self.outputs = np.empty((4 * filters, windows), dtype)
         self.planes = self.outputs.reshape(4, filters, pooled_height, pooled_width, images)
         self.maximum, self.pooled = np.empty((2, *self.planes.shape[1:]), dtype)
         self.mask = np.empty(self.maximum.shape, bool)
         self.ones = np.ones(windows, dtype)
-        self._grad_inputs = np.empty(shape, dtype)
-        self._pixels = [
-            (_pixels_in_blocks(dy, height, size // 2), _pixels_in_blocks(dx, width, size // 2)) for dy, dx in _OFFSETS
-        ]
         # An odd height or width leaves the last windows with outputs beyond the image.
         below, right = (slice(-1, None) if length % 2 else slice(0, 0) for length in (height, width))
         everything = slice(None)
         self.overhangs = [(slice(2, 4), below, everything), (slice(1, 4, 2), everything, right)]
 
-    def _patch_blocks(self, patches: Array) -> Array:
-        """View patches (rows, windows) as (block row, y, block column, x, C, p, q, N)."""
-        reach, (channels, *_, images) = self._reach, self._shape
-        return patches.reshape(reach, 2, reach, 2, channels, *self.planes.shape[2:4], images)
-
-    def _shifted(self, row: int, column: int) -> Array:
-        """View the block at (row, column) of every patch as (y, x, C, p, q, N)."""
-        pooled_height, pooled_width = self.planes.shape[2:4]
-        return self._blocks[:, :, :, row : row + pooled_height, column : column + pooled_width]
-
     def copy_patches(self, inputs: Array) -> None:
         """Fill `patches` from images (C, H, W, N)."""
-        for (dy, dx), ((block_rows, rows), (block_columns, columns)) in zip(_OFFSETS, self._pixels, strict=True):
-            self._blocks[dy, dx, :, block_rows, block_columns] = inputs[:, rows, columns]
-        patches = self._patch_blocks(self.patches)
-        for row, column in np.ndindex(self._reach, self._reach):
-            patches[row, :, column] = self._shifted(row, column)
+        images = inputs.shape[-1]
+        self._pixels[:-1] = inputs.reshape(-1, images)
+        # "clip" changes no place here; without it NumPy would fill a buffer first.
+        np.take(self._pixels, self._read_from, axis=0, out=self.patches.reshape(-1, images), mode="clip")
 
-    def add_patches(self, grad_patches: Array) -> Array:
-        """Add every patch entry back to its pixel, (C, H, W, N): the adjoint of `copy_patches`."""
-        blocks = self._blocks
-        blocks.fill(0)
-        patches = self._patch_blocks(grad_patches)
-        for row, column in np.ndindex(self._reach, self._reach):
-            shifted = self._shifted(row, column)
-            shifted += patches[row, :, column]
-        for (dy, dx), ((block_rows, rows), (block_columns, columns)) in zip(_OFFSETS, self._pixels, strict=True):
-            self._grad_inputs[:, rows, columns] = blocks[dy, dx, :, block_rows, block_columns]
-        blocks.fill(0)
+    def add_patches(self) -> Array:
+        """Add every entry of `grad_patches` to its pixel, (C, H, W, N): the adjoint of `copy_patches`."""
+        first, *others = self._read_by
+        np.take(self._grad_patch_rows, first, axis=0, out=self._grad_pixels, mode="clip")
+        for places in others:
+            np.take(self._grad_patch_rows, places, axis=0, out=self._grad_part, mode="clip")
+            self._grad_pixels += self._grad_part
         return self._grad_inputs
 
 
-def _pixels_in_blocks(offset: int, length: int, padding: int) -> tuple[slice, slice]:
-    """Return which blocks have, at `offset` inside them, a pixel of the image, and which pixels these are.
+def _places_in_pixels(shape: tuple[int, ...], kernel_size: int) -> Array:
+    """Return which pixel each patch entry copies, flat (k+1, k+1, C, pooled height, pooled width).
 
-    Block i holds the padded pixels 2i and 2i + 1, that is the image's pixels 2i - padding + offset.
+    Pixels are numbered like (C, H, W); padding is the number after the last.
     """
-    first_block = -((offset - padding) // 2)
-    first_pixel = 2 * first_block - padding + offset
-    count = len(range(first_pixel, length, 2))
-    return slice(first_block, first_block + count), slice(first_pixel, None, 2)
+    channels, height, width, _ = shape
+    numbers = np.pad(
+        np.arange(channels * height * width).reshape(channels, height, width),
+        [(0, 0), (kernel_size // 2, kernel_size // 2 + 1), (kernel_size // 2, kernel_size // 2 + 1)],
+        constant_values=channels * height * width,
+    )
+    patches = np.lib.stride_tricks.sliding_window_view(numbers, (kernel_size + 1, kernel_size + 1), axis=(1, 2))
+    places: Array = patches[:, ::2, ::2].transpose(3, 4, 0, 1, 2).ravel()
+    return places
 
 
-def _embed(kernel: Array) -> Array:
-    """Place the kernel (k, k, C, F) at the four offsets of a (k+1) x (k+1) frame: (4 * F, (k+1) * (k+1) * C)."""
-    size, _, channels, filters = kernel.shape
-    frames = np.zeros((4, filters, size + 1, size + 1, channels), kernel.dtype)
-    for frame, (dy, dx) in zip(frames, _OFFSETS, strict=True):
-        frame[:, dy : dy + size, dx : dx + size] = kernel.transpose(3, 0, 1, 2)
-    return frames.reshape(4 * filters, -1)
+def _invert(read_from: Array, num_pixels: int) -> Array:
+    """Return, for each pixel, which patch entries copy it: (most entries of any pixel, num_pixels).
+
+    Pixels with fewer entries are filled up by the number after the last entry.
+    """
+    entries = np.argsort(read_from, kind="stable")
+    pixels = read_from[entries]
+    rank = np.arange(len(pixels)) - np.searchsorted(pixels, pixels)  # first, second, ... entry of its pixel
+    inside = pixels < num_pixels
+    read_by = np.full((rank[inside].max() + 1, num_pixels), len(read_from))
+    read_by[rank[inside], pixels[inside]] = entries[inside]
+    return read_by
 
 
-def _fold(grad_frames: Array, shape: tuple[int, ...]) -> Array:
-    """Sum the gradients of the four embedded copies into one shaped like the kernel: the adjoint of `_embed`."""
+def _places_in_frames(shape: tuple[int, ...]) -> Array:
+    """Return where in the flat frames the kernel's entries stand: (4, k, k, C, F), one set for each copy.
+
+    The frames are (4 * F, (k+1) * (k+1) * C): copy number, filter, row, column, channel.
+    """
     size, _, channels, filters = shape
-    frames = grad_frames.reshape(4, filters, size + 1, size + 1, channels)
-    total = sum(frame[:, dy : dy + size, dx : dx + size] for frame, (dy, dx) in zip(frames, _OFFSETS, strict=True))
-    return np.ascontiguousarray(np.transpose(total, (1, 2, 3, 0)))
+    numbers = np.arange(4 * filters * (size + 1) ** 2 * channels).reshape(4, filters, size + 1, size + 1, channels)
+    shifted = [frame[:, dy : dy + size, dx : dx + size] for frame, (dy, dx) in zip(numbers, _OFFSETS, strict=True)]
+    return np.ascontiguousarray(np.transpose(shifted, (0, 2, 3, 4, 1)))
