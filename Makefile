@@ -1,0 +1,49 @@
+# Every target that needs Python first makes the environment from the hashed lock file. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+.DEFAULT_GOAL := help
+.PHONY: help setup repro quick test lint evaluate plots bench lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-10s %s\n", $$1, $$2}'
+
+setup: $(READY) ## create .venv from requirements.lock and the offline page for dvc plots
+
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
+	@echo "Setting up $(VENV) from requirements.lock; the first time this takes a few minutes"
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(VENV)/bin/python -m stages.plots_page
+	@touch $@
+
+repro: $(READY) ## run what changed of the whole pipeline (VERBOSE=1 prints every epoch)
+	$(if $(VERBOSE),MNIST_VERBOSE=1) dvc repro
+
+quick: $(READY) ## run the same pipeline on a slice, in minutes, as a DVC experiment
+	$(if $(VERBOSE),MNIST_VERBOSE=1) dvc exp run --set-param profile=quick
+
+test: $(READY) ## run the tests, with a real pipeline run on a slice of MNIST
+	python -m pytest --numprocesses 2 --dist loadgroup
+
+lint: $(READY) ## check style and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+evaluate: $(READY) ## load the saved models and print their errors (MODEL=1d for one)
+	python -m stages.evaluate --print-only $(if $(MODEL),--model $(MODEL))
+
+plots: $(READY) ## write dvc_plots/index.html, which draws without internet
+	dvc plots show
+
+lock: $(READY) ## pin the newest versions that pyproject.toml allows
+	python -m pip install --quiet uv
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade \
+	  --python-version 3.11 --group dev --output-file requirements.lock pyproject.toml
+
+clean: ## remove the environment, caches of tools and drawn plots; keep data and results
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dvc_plots
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
