@@ -109,7 +109,6 @@ def build_report(params: Params, sources: ReportSources, *, page_directory: Path
             sources.figures / "test_errors.svg", "Line chart of the test error of all eight models after each epoch."
         ),
         gallery=_gallery(sources, best),
-        max_gallery=MAX_GALLERY,
         first_layers=[_first_layer(model, sources, params.active.train.seeds[0]) for model in ("1a", "2a", "1d", "2d")],
         weight_scale=_png_uri(np.linspace(-1, 1, 65)[None], limit=1),
         gradients=_gradient_checks(sources.gradients),

@@ -113,6 +113,8 @@ def test_nothing_is_loaded_from_outside(page, html):
             assert (attributes.get("href") or "").startswith(("data:", "#"))
         assert not any(name.startswith("on") for name in attributes)
     assert "@import" not in html
+    policies = [attributes["content"] for attributes, _ in page.find("meta") if "http-equiv" in attributes]
+    assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
     assert not re.search(r"url\((?!#)", html)
 
 
@@ -176,6 +178,8 @@ def test_the_search_shows_what_diverged_and_what_was_probed(page, html):
         "0.01 100 2.14 25",
         "0.001 100 3.14 25",
     ]
+    assert "The report of 2017 chose learning rate 0.001 on a loss summed over the batch and\n107 epochs." in html
+    assert "The report of 2017 chose learning rate 0.1 and\n85 epochs." in html
     assert "Probed downward:\n10 does not train, 1 trains.\n" in html
 
 
