@@ -37,7 +37,7 @@ def open_cluster(*, num_workers: int | None = None, scheduler: str | None = None
     if scheduler:
         try:
             client = Client(scheduler, timeout="10s")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError) as error:  # the last one: tls:// without certificates
             raise UserError(f"scheduler {scheduler}: cannot connect ({error}); start it or unset it") from error
         with client:
             yield client
@@ -51,7 +51,7 @@ def open_cluster(*, num_workers: int | None = None, scheduler: str | None = None
             n_workers=num_workers or len(os.sched_getaffinity(0)),
             threads_per_worker=1,
             memory_limit=0,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # None would mean port 8787, with a warning if it is taken
             local_directory=scratch,
         ) as cluster,
         Client(cluster) as client,

@@ -37,5 +37,5 @@ def load_model(path: Path) -> tuple[Architecture, Weights]:
         return architecture_from_dicts(layers), weights
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such model; train it first (dvc repro)") from error
-    except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: not a model written by this project ({error}); train it again") from error
