@@ -1,7 +1,8 @@
 """Runs independent training jobs on worker processes: one a core here, or those of a Dask cluster.
 
 Jobs are cut into segments and the job that is furthest behind goes next. So three jobs keep two workers busy to the
-end, which three whole jobs would not. Each worker computes on one thread, so results do not depend on how many there are.
+end, which three whole jobs would not. Each worker computes on one thread, so results do not depend on how many there
+are.
 """
 
 import logging
