@@ -31,7 +31,8 @@ def load_model(path: Path) -> tuple[Architecture, Weights]:
         UserError: the file is missing or is not such a network.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # np.load leaves a damaged file open if it opens it itself.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             weights = {name: arrays[name] for name in arrays.files}
         layers = json.loads(weights.pop(_ARCHITECTURE_KEY).tobytes())
         return architecture_from_dicts(layers), weights

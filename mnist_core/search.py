@@ -144,6 +144,7 @@ def probe_downward(client: Client, run: TrainingRun, largest: float) -> tuple[Pr
     return tuple(probes)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # as in `advance`
 def trains(run: TrainingRun) -> bool:
     """Return whether one epoch stays finite and ends with a lower training loss than the untrained network has."""
     train = load_once(run.data_directory).train

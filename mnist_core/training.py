@@ -70,6 +70,7 @@ def initial_state(run: TrainingRun) -> TrainingState:
     return TrainingState(classifier.get_weights())
 
 
+@np.errstate(over="ignore", invalid="ignore")  # divergence is recorded, and no reason for warnings
 def advance(run: TrainingRun, state: TrainingState | None, num_epochs: int) -> TrainingState:
     """Train up to `num_epochs` further epochs, fewer at the end of the run or if it diverges.
 
