@@ -1,0 +1,94 @@
+"""Jobs on real worker processes."""
+
+from dataclasses import replace
+
+import pytest
+from distributed import Client
+
+from mnist_core import cluster
+from mnist_core.architectures import Dense
+from mnist_core.cluster import open_cluster, train_all
+from mnist_core.errors import UserError
+from mnist_core.training import TrainingRun, advance
+
+
+@pytest.fixture
+def run(prepared):
+    return TrainingRun(
+        framework="numpy",
+        architecture=(Dense(16, "relu"), Dense(10)),
+        data_directory=prepared,
+        batch_size=20,
+        learning_rate=0.1,
+        num_epochs=4,
+        seed=0,
+        evaluate_on=("test",),
+    )
+
+
+@pytest.fixture
+def runs(run):
+    return [replace(run, seed=seed, num_epochs=num_epochs) for seed, num_epochs in ((1, 4), (2, 30), (3, 1))]
+
+
+def content(state):
+    return {name: array.tobytes() for name, array in state.weights.items()}, state.records, state.diverged
+
+
+def test_the_number_of_workers_does_not_change_a_single_bit(client, runs):
+    two = [content(state) for state in train_all(client, runs, description="two workers")]
+    with open_cluster(num_workers=1) as one_worker:
+        one = [content(state) for state in train_all(one_worker, runs, description="one worker")]
+    assert [len(records) for _, records, _ in two] == [4, 30, 1]
+    assert one == two
+
+
+def test_every_worker_computes_on_one_thread(client):
+    def threads():
+        import os
+
+        import numpy as np  # noqa: F401  loads BLAS
+        from threadpoolctl import threadpool_info
+
+        return os.environ["OMP_NUM_THREADS"], {pool["num_threads"] for pool in threadpool_info()}
+
+    assert set(client.nthreads().values()) == {1}
+    assert list(client.run(threads).values()) == [("1", {1})] * 2
+
+
+def test_progress_is_reported_for_every_segment_of_every_run(client, runs):
+    seen = {0: [], 1: [], 2: []}
+    train_all(client, runs, description="", on_progress=lambda index, state: seen[index].append(len(state.records)))
+    assert seen == {0: [1, 2, 3, 4], 1: list(range(2, 31, 2)), 2: [1]}  # at most twenty segments a run
+
+
+def test_a_run_that_diverges_ends_alone(client, run):
+    states = train_all(client, [replace(run, learning_rate=1e30), run], description="")
+    assert [(state.diverged, len(state.records)) for state in states] == [(True, 0), (False, 4)]
+
+
+def test_a_users_error_and_a_programming_error_keep_their_types(client, run, tmp_path):
+    with pytest.raises(UserError, match=r"train_images\.npy: no such file"):
+        train_all(client, [run, replace(run, data_directory=tmp_path)], description="")
+    with pytest.raises(AttributeError, match="tset"):
+        train_all(client, [run, replace(run, evaluate_on=("tset",))], description="")
+    (state,) = train_all(client, [run], description="")  # the cluster goes on
+    assert content(state) == content(advance(run, None, 4))
+
+
+def test_a_running_scheduler_can_be_used_by_its_address(client, run):
+    with open_cluster(scheduler=client.scheduler.address) as other:
+        assert other is not client
+        (state,) = train_all(other, [run], description="")
+    assert len(state.records) == 4
+    assert client.submit(abs, -1).result() == 1  # it is not ours to stop
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nowhere", "foo://127.0.0.1:1", "tls://127.0.0.1:1"])
+def test_a_scheduler_that_cannot_be_reached_is_named(address, monkeypatch):
+    monkeypatch.setattr(cluster, "Client", lambda address, timeout: Client(address, timeout="1s"))
+    with (
+        pytest.raises(UserError, match=rf"^scheduler {address}: cannot connect [^\n]*; start it or unset it$"),
+        open_cluster(scheduler=address),
+    ):
+        pass

@@ -1,0 +1,25 @@
+import numpy as np
+import pytest
+
+from mnist_core.metrics import confusion_matrix, cross_entropy, error_rate, softmax
+
+
+def test_error_rate_is_a_fraction():
+    assert error_rate(np.array([3, 1, 4, 1]), np.array([3, 1, 5, 1])) == 0.25
+
+
+def test_confusion_matrix_has_a_row_for_each_label():
+    matrix = confusion_matrix(np.array([1, 1, 2, 0, 1]), np.array([0, 0, 2, 0, 1]), num_classes=4)
+    assert matrix.tolist() == [[1, 2, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
+
+
+def test_cross_entropy_by_hand():
+    # The right classes have probability 5/8 and 1/2.
+    logits = np.array([[0, 0.6931471805599453, 1.6094379124341003], [1000, 1000, -1000]])
+    assert cross_entropy(logits, np.array([2, 1])) == pytest.approx((0.4700036292457356 + 0.6931471805599453) / 2)
+
+
+def test_softmax_by_hand():
+    probabilities = softmax(np.array([[0, 0.6931471805599453, 1.6094379124341003], [1e30, -1e30, -1e30]]))
+    np.testing.assert_allclose(probabilities, [[0.125, 0.25, 0.625], [1, 0, 0]], rtol=1e-14)
+    assert softmax(np.zeros((1, 10), "float32")).dtype == np.float32

@@ -1,0 +1,110 @@
+"""The table of the models drives what must hold for every one of them, in both frameworks."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mnist_core.architectures import output_shapes
+from mnist_core.data.dataset import load_split
+from mnist_core.model_file import load_model, save_model
+from mnist_core.params import load_params
+from mnist_core.registry import MODELS, build_classifier
+
+ROOT = Path(__file__).parents[1]
+PARAMS = load_params(ROOT / "params.yaml")
+
+PARAMETERS = {"a": 7850, "b": 101770, "c": 269322, "d": 7370}
+SHAPES = {
+    "a": [(10,)],
+    "b": [(128,), (10,)],
+    "c": [(256,), (256,), (10,)],
+    "d": [(28, 28, 16), (14, 14, 16), (14, 14, 16), (7, 7, 16), (7, 7, 16), (4, 4, 16), (10,)],
+}
+
+every_model = pytest.mark.parametrize("model", MODELS)
+
+
+def build(model, seed=0):
+    return build_classifier(MODELS[model][0], PARAMS.architecture(model), rng=np.random.default_rng(seed))
+
+
+def train(network, split, batch_size=30):
+    order = np.random.default_rng(1).permutation(len(split.labels))
+    return network.train_epoch(split.images, split.labels, order, batch_size=batch_size, learning_rate=0.1)
+
+
+def test_the_models_of_the_report():
+    assert list(MODELS) == ["1a", "1b", "1c", "1d", "2a", "2b", "2c", "2d"]
+    assert MODELS["1d"] == ("tensorflow", "d")
+    assert MODELS["2a"] == ("numpy", "a")
+
+
+@every_model
+def test_shapes_and_number_of_parameters(model, prepared):
+    network = build(model)
+    letter = MODELS[model][1]
+    assert output_shapes(network.architecture) == SHAPES[letter]
+    assert sum(array.size for array in network.get_weights().values()) == PARAMETERS[letter]
+    logits = network.predict_logits(load_split(prepared, "test").images)
+    assert (logits.shape, logits.dtype) == ((40, 10), np.float32)
+
+
+@every_model
+def test_the_same_seed_gives_the_same_bytes_through_training_and_file(model, prepared, tmp_path):
+    split = load_split(prepared, "train")
+    files = []
+    for attempt in range(2):
+        network = build(model, seed=5)
+        train(network, split)
+        files.append(tmp_path / f"{attempt}.npz")
+        save_model(files[-1], network.architecture, network.get_weights())
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+    architecture, weights = load_model(files[0])
+    assert architecture == network.architecture
+    loaded = build(model, seed=6)
+    assert not np.array_equal(loaded.predict_logits(split.images), network.predict_logits(split.images))
+    loaded.set_weights(weights)
+    np.testing.assert_array_equal(loaded.predict_logits(split.images), network.predict_logits(split.images))
+
+
+@pytest.mark.parametrize("model", [name for name, (framework, _) in MODELS.items() if framework == "numpy"])
+def test_twenty_images_are_learnt_by_heart(model):  # tests/tensorflow_nn has the same for TensorFlow
+    rng = np.random.default_rng(7)
+    images, labels = rng.random((20, 28, 28, 1), dtype=np.float32), rng.integers(10, size=20)
+    network = build(model)
+    losses = [2.0]
+    while losses[-1] > 0.1 and len(losses) < 400:
+        losses.append(network.train_epoch(images, labels, np.arange(20), batch_size=20, learning_rate=0.1))
+    assert losses[-1] < 0.1
+    np.testing.assert_array_equal(network.predict_logits(images).argmax(axis=1), labels)
+
+
+IMPORTS = """
+import json, runpy, sys
+from pathlib import Path
+sys.argv = ["stages.train", "--help"]
+for module in ("stages.search", "stages.evaluate", "mnist_core.numpy_nn.network"):
+    __import__(module)
+try:
+    runpy.run_module("stages.train", run_name="__main__", alter_sys=True)
+except SystemExit as stop:
+    assert not stop.code
+from mnist_core.params import load_params
+from mnist_core.registry import build_classifier
+import numpy
+build_classifier("numpy", load_params(Path("params.yaml")).architecture("2d"), rng=numpy.random.default_rng(0))
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def test_the_numpy_path_never_imports_tensorflow():
+    result = subprocess.run([sys.executable, "-c", IMPORTS], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "--verbose" in result.stdout
+    imported = json.loads(result.stdout.splitlines()[-1])
+    assert "mnist_core.training" in imported
+    assert [name for name in imported if name.split(".")[0] in ("tensorflow", "keras")] == []

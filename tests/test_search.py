@@ -1,0 +1,156 @@
+import json
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mnist_core.architectures import Dense
+from mnist_core.errors import UserError
+from mnist_core.history import EpochRecord
+from mnist_core.params import GridSearch, ProbeSearch
+from mnist_core.search import Probe, Trial, _tenths, choose, probe_downward, search, trains
+from mnist_core.training import TrainingRun, TrainingState
+
+
+@pytest.fixture
+def run(prepared):
+    return TrainingRun(
+        framework="numpy",
+        architecture=(Dense(10),),
+        data_directory=prepared,
+        batch_size=20,
+        learning_rate=0,
+        num_epochs=0,
+        seed=99,
+        evaluate_on=(),
+    )
+
+
+def finished(*errors, diverged=False):
+    records = (EpochRecord(epoch, 1.0, {"validation": error}) for epoch, error in enumerate(errors, 1))
+    return TrainingState({}, tuple(records), diverged)
+
+
+class TestChoose:
+    def test_the_lowest_validation_error_of_any_epoch_wins(self):
+        result = choose([0.1, 0.01], [finished(0.5, 0.3, 0.4), finished(0.6, 0.5, 0.2)])
+        assert (result.learning_rate, result.epochs, result.validation_error) == (0.01, 3, 20.0)
+        assert result.trials == (Trial(0.1, False, 3, 2, 30.0), Trial(0.01, False, 3, 3, 20.0))
+
+    def test_of_equal_errors_the_fewer_epochs_win(self):
+        result = choose([1.0, 0.1], [finished(0.5, 0.5, 0.2, 0.2), finished(0.5, 0.2, 0.3, 0.2)])
+        assert (result.learning_rate, result.epochs) == (0.1, 2)
+
+    def test_of_equal_errors_and_epochs_the_larger_rate_wins(self):
+        result = choose([0.01, 1.0, 0.1], [finished(0.5, 0.2)] * 3)
+        assert (result.learning_rate, result.epochs) == (1.0, 2)
+
+    def test_what_diverged_is_recorded_and_cannot_win(self):
+        result = choose([1.0, 0.1], [finished(0.01, diverged=True), finished(0.5, 0.4)])
+        assert (result.learning_rate, result.epochs, result.validation_error) == (0.1, 2, 40.0)
+        assert result.trials[0] == Trial(1.0, True, 1, None, None)
+
+    def test_the_curves_have_a_row_for_every_finite_epoch(self):
+        result = choose([1.0, 0.1], [finished(0.25, diverged=True), finished(0.5, 1 / 3)])
+        assert result.curves.columns.tolist() == ["learning_rate", "epoch", "validation_error"]
+        assert result.curves.values.tolist() == [[1, 1, 25], [0.1, 1, 50], [0.1, 2, 33.3333]]
+
+    def test_all_diverged_is_an_error_that_names_the_rates(self):
+        with pytest.raises(UserError, match=r"diverged at every learning rate \(1, 0\.1\); add smaller ones"):
+            choose([1.0, 0.1], [finished(0.1, diverged=True), finished(diverged=True)])
+
+    def test_the_record_is_plain_json(self):
+        result = choose([1.0], [finished(0.25)], (Probe(10.0, False), Probe(1.0, True)))
+        assert json.loads(json.dumps(result.to_json())) == {
+            "learning_rate": 1.0,
+            "epochs": 1,
+            "validation_error": 25.0,
+            "trials": [
+                {
+                    "learning_rate": 1.0,
+                    "diverged": False,
+                    "epochs": 1,
+                    "best_epoch": 1,
+                    "best_validation_error": 25.0,
+                }
+            ],
+            "probes": [{"learning_rate": 10.0, "trains": False}, {"learning_rate": 1.0, "trains": True}],
+        }
+
+
+def test_tenths_are_the_numbers_that_one_would_write():
+    assert [_tenths(10, times) for times in range(5)] == [10, 1, 0.1, 0.01, 0.001]
+    assert [_tenths(0.3, times) for times in range(4)] == [0.3, 0.03, 0.003, 0.0003]
+
+
+class StubClient:
+    """Runs nothing: a rate trains if it is at most `limit`."""
+
+    def __init__(self, limit):
+        self.limit = limit
+
+    def submit(self, function, run, pure):
+        assert function is trains
+        return SimpleNamespace(result=lambda: run.learning_rate <= self.limit)
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [(10, [10]), (0.5, [10, 1, 0.1]), (0.000001, [10, 1, 0.1, 0.01, 0.001, 0.0001, 0.00001, 0.000001])],
+)
+def test_probing_stops_at_the_first_rate_that_trains(run, limit, expected):
+    probes = probe_downward(StubClient(limit), run, 10)
+    assert [probe.learning_rate for probe in probes] == expected
+    assert [probe.trains for probe in probes] == [False] * (len(expected) - 1) + [True]
+
+
+def test_probing_gives_up_at_a_millionth(run):
+    with pytest.raises(UserError, match=r"at no learning rate of 10, 1, .*, 1e-06; start elsewhere"):
+        probe_downward(StubClient(0), run, 10)
+
+
+@pytest.mark.parametrize(
+    ("learning_rate", "expected"),
+    [
+        (0.1, True),
+        (100.0, False),  # stays finite, but the loss rises
+        (1e38, False),  # overflows
+    ],
+)
+def test_a_rate_trains_if_one_epoch_lowers_the_loss(run, learning_rate, expected):
+    assert trains(replace(run, learning_rate=learning_rate)) is expected
+
+
+def test_a_grid_search_trains_every_rate(client, run):
+    run = replace(run, architecture=(Dense(16, "relu"), Dense(10)))
+    params = GridSearch(strategy="grid", learning_rates=(0.1, 1e36, 0.001), epochs=4, seed=0)
+    result = search(client, run, params, description="")
+    assert result.learning_rate == 0.1
+    assert result.probes == ()
+    assert [trial.diverged for trial in result.trials] == [False, True, False]
+    assert [trial.learning_rate for trial in result.trials] == [0.1, 1e36, 0.001]
+    curve = result.curves[result.curves.learning_rate == 0.1]
+    assert curve.epoch.tolist() == [1, 2, 3, 4]
+    assert curve.validation_error.min() == result.validation_error
+    assert (curve.validation_error * 30 / 100 % 1).round(3).isin([0, 1]).all()  # of the 30 validation images
+
+
+def test_a_probing_search_tries_the_largest_rate_that_trains_and_its_tenths(client, run):
+    params = ProbeSearch(strategy="probe", largest_learning_rate=1000, num_learning_rates=2, epochs=2, seed=0)
+    result = search(client, run, params, description="")
+    assert [probe.trains for probe in result.probes] == [False] * (len(result.probes) - 1) + [True]
+    assert len(result.probes) > 1
+    largest = result.probes[-1].learning_rate
+    assert math.log10(largest).is_integer()
+    assert [trial.learning_rate for trial in result.trials] == [largest, largest / 10]
+
+
+def test_the_searchs_own_seed_is_used(client, run):
+    def curve(run_seed, search_seed):
+        params = GridSearch(strategy="grid", learning_rates=(0.01,), epochs=3, seed=search_seed)
+        return search(client, replace(run, seed=run_seed), params, description="").curves.validation_error.tolist()
+
+    assert curve(1, 0) == curve(2, 0)
+    assert not np.array_equal(curve(1, 0), curve(1, 5))

@@ -1,0 +1,144 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mnist_core import training
+from mnist_core.architectures import Conv2D, Dense, MaxPool2D
+from mnist_core.training import (
+    TrainingRun,
+    TrainingState,
+    advance,
+    initial_rng,
+    initial_state,
+    is_finished,
+    load_once,
+    shuffling_rng,
+)
+
+MLP = (Dense(16, "relu"), Dense(10))
+CNN = (Conv2D(4, 3, activation="relu"), MaxPool2D(pool_size=2, stride=2), Dense(10))
+
+
+@pytest.fixture
+def run(prepared):
+    return TrainingRun(
+        framework="numpy",
+        architecture=MLP,
+        data_directory=prepared,
+        batch_size=20,
+        learning_rate=0.1,
+        num_epochs=5,
+        seed=3,
+        evaluate_on=("train", "test"),
+    )
+
+
+def content(state):
+    """Return a state as something that compares by every bit."""
+    return {name: array.tobytes() for name, array in state.weights.items()}, state.records, state.diverged
+
+
+@pytest.mark.parametrize("framework", ["numpy", "tensorflow"])
+@pytest.mark.parametrize("architecture", [MLP, CNN], ids=["mlp", "cnn"])
+def test_a_run_may_be_cut_anywhere(run, framework, architecture):
+    run = replace(run, framework=framework, architecture=architecture)
+    whole = advance(run, None, 5)
+    assert [record.epoch for record in whole.records] == [1, 2, 3, 4, 5]
+    state = None
+    for segment in (1, 2, 10):  # the last one is longer than what is left
+        assert not is_finished(run, state)
+        state = advance(run, state, segment)
+        advance(replace(run, seed=9), None, 1)  # another run in between uses the same kept network
+    assert is_finished(run, state)
+    assert content(state) == content(whole)
+
+
+def test_a_segment_leaves_the_state_that_it_started_from(run):
+    start = initial_state(run)
+    before = content(start)
+    after = advance(run, start, 1)
+    assert content(start) == before
+    assert content(after)[0] != before[0]
+
+
+def test_training_learns_and_records_the_asked_splits(run):
+    state = advance(replace(run, num_epochs=30), None, 30)
+    assert [set(record.errors) for record in state.records] == [{"train", "test"}] * 30
+    assert state.records[0].errors["train"] > 0.3
+    assert state.records[-1].errors["train"] < 0.05
+    assert state.records[-1].errors["test"] < 0.1
+    assert state.records[-1].loss < state.records[0].loss / 3
+    assert advance(replace(run, num_epochs=1, evaluate_on=()), None, 1).records[0].errors == {}
+
+
+def test_the_recorded_errors_are_those_of_the_weights_at_the_end_of_the_epoch(run):
+    # Learning rate 0 and a bias that says 4: of 40 test images, 4 are of each class.
+    run = replace(run, architecture=(Dense(10),), learning_rate=0.0, evaluate_on=("test",))
+    weights = {"dense_1.kernel": np.zeros((784, 10)), "dense_1.bias": np.eye(10)[4]}
+    (record,) = advance(run, TrainingState(weights), 1).records
+    assert record.errors == {"test": 0.9}
+
+
+@pytest.mark.parametrize("framework", ["numpy", "tensorflow"])
+def test_divergence_ends_a_run_and_keeps_the_finite_epochs(run, framework):
+    run = replace(run, framework=framework, learning_rate=0.1)
+    good = advance(run, None, 2)
+    bad = advance(replace(run, learning_rate=1e30), good, 3)
+    assert bad.diverged
+    assert is_finished(run, bad)
+    assert bad.records == good.records
+    assert all(np.isfinite(array).all() for array in bad.weights.values())
+
+
+def test_a_last_step_that_ends_beyond_the_finite_numbers_is_divergence(run, monkeypatch):
+    def explode(classifier, *_):
+        classifier.set_weights({name: np.full_like(a, np.inf) for name, a in classifier.get_weights().items()})
+        return 1.0
+
+    monkeypatch.setattr(training, "train_one_epoch", explode)
+    assert advance(run, None, 1).diverged
+
+
+class RecordingClassifier:
+    """Remembers the orders that it was trained in."""
+
+    def __init__(self):
+        self.orders = []
+
+    def train_epoch(self, images, labels, order, *, batch_size, learning_rate):
+        assert len(images) == len(labels) == 130
+        assert (batch_size, learning_rate) == (20, 0.1)
+        self.orders.append(order.tolist())
+        return 0.0
+
+
+def orders(run, epochs):
+    classifier = RecordingClassifier()
+    for epoch in epochs:
+        training.train_one_epoch(classifier, load_once(run.data_directory).train, run, epoch)
+    return classifier.orders
+
+
+def test_every_epoch_and_every_seed_has_an_order_of_its_own(run):
+    first, second = orders(run, [1, 2])
+    (other_seed,) = orders(replace(run, seed=4), [1])
+    assert sorted(first) == sorted(second) == sorted(other_seed) == list(range(130))
+    assert len({tuple(order) for order in (first, second, other_seed)}) == 3
+    assert orders(run, [2]) == [second]  # whatever came before
+    assert orders(replace(run, framework="tensorflow"), [1]) == [first]  # the twins see the same batches
+
+
+def test_weights_and_orders_come_from_separate_streams():
+    streams = [initial_rng(0), initial_rng(1), shuffling_rng(0, 1), shuffling_rng(0, 2), shuffling_rng(1, 1)]
+    assert len({stream.integers(2**62) for stream in streams}) == 5
+    assert initial_rng(0).integers(2**62) == initial_rng(0).integers(2**62)
+
+
+def test_the_data_is_read_once(run, prepared, monkeypatch):
+    load_once.cache_clear()
+    read = []
+    load = training.load_dataset
+    monkeypatch.setattr(training, "load_dataset", lambda directory: read.append(directory) or load(directory))
+    advance(run, advance(run, None, 1), 1)
+    assert read == [prepared]
