@@ -1,0 +1,125 @@
+"""Times every architecture on every contender, writes benchmarks/results.json and the tables of docs/benchmarks.md."""
+
+import json
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.contenders import BATCH_SIZE
+from benchmarks.document import replace_section, section
+from benchmarks.measure import Group, measure_group
+from benchmarks.summary import summarise
+from mnist_core.architectures import Conv2D
+from mnist_core.data.dataset import load_split
+from mnist_core.errors import UserError
+from mnist_core.params import framework_and_letter, load_params
+from mnist_core.registry import MODELS
+from stages.command import PARAMS, PREPARED, StageCommand, output_file
+
+
+@click.command(cls=StageCommand)
+@click.option("--images", type=click.IntRange(min=BATCH_SIZE), default=55_000, show_default=True, help="In an epoch.")
+@click.option(
+    "--repeats", type=click.IntRange(min=1), default=9, show_default=True, help="Epochs that count, after a warm-up."
+)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10,
+    show_default=True,
+    help="When they are over, three repeats are enough.",
+)
+@click.option(
+    "--data", type=click.Path(path_type=Path), help=f"Prepared images; default: {PREPARED}, else random images."
+)
+@click.option("--results", type=click.Path(path_type=Path), default=Path("benchmarks/results.json"), show_default=True)
+@click.option("--page", type=click.Path(path_type=Path), default=Path("docs/benchmarks.md"), show_default=True)
+def main(images: int, repeats: int, minutes: float, data: Path | None, results: Path, page: Path) -> None:
+    """Compare the speed of our networks with Keras, PyTorch and scikit-learn."""
+    params = load_params(PARAMS)
+    letters = {framework_and_letter(model)[1]: model for model in MODELS}
+    architectures = {letter: params.architecture(model) for letter, model in letters.items()}
+    try:
+        text = page.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise UserError(f"{page}: no such file; restore it or name another with --page") from error
+    replace_section(text, "")  # a page without markers is found now, not after ten minutes
+    directory, described = _images(data, images)
+
+    cores = len(os.sched_getaffinity(0))
+    # Quick ones first: each takes its even share of what is left, so the convolutions get what the others spare.
+    jobs = sorted(
+        ((threads, letter) for threads in dict.fromkeys((cores, 1)) for letter in architectures),
+        key=lambda job: any(isinstance(layer, Conv2D) for layer in architectures[job[1]]),
+    )
+    groups: dict[int, dict[str, Group]] = {cores: {}, 1: {}}
+    end = time.monotonic() + 60 * minutes
+    for done, (threads, letter) in enumerate(jobs):
+        click.echo(f"Architecture {letter}, {threads} thread{'s'[: threads > 1]} (seconds)", err=True)
+        group = measure_group(
+            architectures[letter],
+            data=directory,
+            images=images,
+            threads=threads,
+            repeats=repeats,
+            seconds=(end - time.monotonic()) / (len(jobs) - done),
+        )
+        for name, reason in group.skipped.items():
+            click.echo(f"  {name} skipped: {reason}", err=True)
+        groups[threads][letter] = group
+
+    measured = [group for by_letter in groups.values() for group in by_letter.values()]
+    content: dict[str, Any] = {
+        **summarise(groups[cores], architectures, images=images),
+        "one_thread": summarise(groups[1], architectures, images=images),
+        "machine": {
+            "cpu": _cpu(),
+            "cores": cores,
+            "blas_kernel": measured[0].blas_kernel,
+            "versions": {"python": platform.python_version()}
+            | {name: version for group in measured for name, version in group.versions.items()},
+        },
+        "settings": {"images": images, "batch_size": BATCH_SIZE, "data": described},
+    }
+    with output_file(results) as file:
+        file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    tables = section(content)
+    with output_file(page) as file:
+        file.write_text(replace_section(text, tables), encoding="utf-8")
+    click.echo(tables)
+
+
+def _images(data: Path | None, count: int) -> tuple[str | None, str]:
+    """Return the directory of the prepared images or None for random ones, and words for the images.
+
+    Raises:
+        UserError: the directory was named by the user and has no or too few images, or its files are damaged.
+    """
+    directory = data or PREPARED
+    if data is None and not (directory / "train_images.npy").exists():
+        click.echo(f"{directory} is not there: random images instead", err=True)
+        return None, "random images"
+    available = len(load_split(directory, "train").labels)
+    if available >= count:
+        return str(directory), "prepared images"
+    if data is None:
+        click.echo(f"{directory} holds only {available} training images: random images instead", err=True)
+        return None, "random images"
+    raise UserError(f"{directory}: it holds {available} training images, fewer than --images {count}")
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    main()
