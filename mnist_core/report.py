@@ -673,7 +673,7 @@ def _adapt_math(element: ElementTree.Element) -> None:
     """Set spaces as TeX does, and spell bold digits as characters: browsers know no mathvariant but "normal"."""
     if element.text in ("\\{", "\\}"):  # sized braces keep their backslash
         element.text = element.text[1]
-    if element.tag == "mo" and element.text in ("/", "∂", ".", "∞"):
+    if element.tag == "mo" and element.text in ("/", "∂", ".", "∞", "|"):
         element.attrib |= {"lspace": "0", "rspace": "0"}
     variant = element.get("mathvariant")
     if element.tag == "mn" and element.text and variant in _DIGIT_ZERO:

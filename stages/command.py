@@ -1,6 +1,5 @@
 """What every stage command shares: where the project's files lie, and how a user's error is shown."""
 
-import functools
 import json
 import tempfile
 from collections.abc import Callable, Iterator
@@ -30,17 +29,24 @@ model_option = click.option(
 )
 
 
-def stage_command(function: Callable[P, R]) -> Callable[P, R]:
-    """Show a `UserError` as one line and exit with code 1; every other exception keeps its traceback."""
+class StageCommand(click.Command):
+    """Shows a user's error as one line and exits with code 1; every other exception keeps its traceback."""
 
-    @functools.wraps(function)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Parse the options."""
         try:
-            return function(*args, **kwargs)
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            raise click.ClickException(" ".join(error.format_message().split())) from error
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the stage."""
+        try:
+            return super().invoke(ctx)
         except UserError as error:
             raise click.ClickException(str(error)) from error
-
-    return wrapper
 
 
 @contextmanager
@@ -96,4 +102,6 @@ def read_choice(model: str) -> dict[str, Any]:
         raise UserError(f"{path}: no such file; run the search first (dvc repro search@{model})") from error
     except ValueError as error:
         raise UserError(f"{path}: not valid JSON ({error}); run dvc repro search@{model}") from error
+    if not (isinstance(choice, dict) and {"learning_rate", "epochs", "validation_error"} <= choice.keys()):
+        raise UserError(f"{path}: not written by the search; run dvc repro search@{model}")
     return choice

@@ -20,18 +20,17 @@ from stages.command import (
     PLOTS,
     PREDICTIONS,
     PREPARED,
+    StageCommand,
     output_file,
     read_choice,
-    stage_command,
 )
 
 
-@click.command()
+@click.command(cls=StageCommand)
 @click.option(
     "--model", "models", multiple=True, type=click.Choice(list(MODELS)), help="May be repeated; default: all."
 )
 @click.option("--print-only", is_flag=True, help="Print the errors and write no file.")
-@stage_command
 def main(models: tuple[str, ...], print_only: bool) -> None:
     """Print the train and test error of saved models and, as a pipeline stage, write scores and predictions."""
     dataset = load_dataset(PREPARED)

@@ -7,13 +7,12 @@ import click
 
 from mnist_core.data.sources import fetch_dataset
 from mnist_core.params import load_params
-from stages.command import PARAMS, RAW, output_directory, stage_command
+from stages.command import PARAMS, RAW, StageCommand, output_directory
 
 DIRECTORY_VARIABLE = "MNIST_DIRECTORY"
 
 
-@click.command()
-@stage_command
+@click.command(cls=StageCommand)
 def main() -> None:
     """Write data/raw: the files of `data.dataset` in params.yaml, uncompressed, each with the right SHA-256."""
     data = load_params(PARAMS).data

@@ -2,13 +2,12 @@
 
 import click
 
-from mnist_core.gradient_report import check_gradients, to_json
 from mnist_core.params import load_params
-from stages.command import METRICS, PARAMS, output_file, stage_command
+from mnist_core.proof.gradient_report import check_gradients, to_json
+from stages.command import METRICS, PARAMS, StageCommand, output_file
 
 
-@click.command()
-@stage_command
+@click.command(cls=StageCommand)
 def main() -> None:
     """Compare the NumPy gradients with finite differences, TensorFlow and naive loops; fail above the tolerance."""
     params = load_params(PARAMS)

@@ -7,12 +7,11 @@ import click
 from mnist_core.data.dataset import load_dataset
 from mnist_core.history import write_csv
 from mnist_core.params import load_params
-from mnist_core.parity import compare_twins
-from stages.command import METRICS, PARAMS, PLOTS, PREPARED, output_file, stage_command
+from mnist_core.proof.parity import compare_twins
+from stages.command import METRICS, PARAMS, PLOTS, PREPARED, StageCommand, output_file
 
 
-@click.command()
-@stage_command
+@click.command(cls=StageCommand)
 def main() -> None:
     """Compare 1x with 2x from equal weights on equal batches, with the active profile's `parity` in params.yaml."""
     params = load_params(PARAMS)

@@ -3,11 +3,10 @@
 import click
 
 from mnist_core.plotting import write_figures
-from stages.command import PLOTS, SEARCH, output_directory, stage_command
+from stages.command import PLOTS, SEARCH, StageCommand, output_directory
 
 
-@click.command()
-@stage_command
+@click.command(cls=StageCommand)
 def main() -> None:
     """Draw plots/figures/*.svg and *.png."""
     with output_directory(PLOTS / "figures") as output:

@@ -13,7 +13,7 @@ import click
 import vl_convert
 
 from mnist_core.errors import UserError
-from stages.command import output_file, stage_command
+from stages.command import StageCommand, output_file
 
 # Ignored by .dvc/.gitignore. DVC resolves `plots.html_template` against .dvc.
 PAGE = Path(".dvc/tmp/plots_page.html")
@@ -49,8 +49,7 @@ def plots_page() -> str:
     return _PAGE_HTML.replace("%s", script)
 
 
-@click.command()
-@stage_command
+@click.command(cls=StageCommand)
 def main() -> None:
     """Make `dvc plots show` and `dvc plots diff` draw without internet."""
     if not Path(".dvc").is_dir():

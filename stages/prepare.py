@@ -4,11 +4,10 @@ import click
 
 from mnist_core.data.splitting import prepare_splits
 from mnist_core.params import load_params
-from stages.command import PARAMS, PREPARED, RAW, output_directory, stage_command
+from stages.command import PARAMS, PREPARED, RAW, StageCommand, output_directory
 
 
-@click.command()
-@stage_command
+@click.command(cls=StageCommand)
 def main() -> None:
     """Write data/prepared from data/raw, with the sizes of the active profile's `data` in params.yaml."""
     sizes = load_params(PARAMS).active.data

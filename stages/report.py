@@ -14,15 +14,14 @@ from stages.command import (
     PREDICTIONS,
     PREPARED,
     SEARCH,
+    StageCommand,
     output_file,
-    stage_command,
 )
 
 DERIVATIONS = Path("docs/derivations.md")
 
 
-@click.command()
-@stage_command
+@click.command(cls=StageCommand)
 def main() -> None:
     """Gather every metric, figure, prediction and derivation into plots/report.html."""
     sources = ReportSources(

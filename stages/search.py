@@ -14,17 +14,16 @@ from stages.command import (
     PLOTS,
     PREPARED,
     SEARCH,
+    StageCommand,
     cluster_options,
     model_option,
     output_file,
-    stage_command,
 )
 
 
-@click.command()
+@click.command(cls=StageCommand)
 @model_option
 @cluster_options
-@stage_command
 def main(model: str, workers: int | None, scheduler: str | None) -> None:
     """Train every candidate learning rate and record the best (learning rate, epoch)."""
     params = load_params(PARAMS)

@@ -6,11 +6,10 @@ import click
 
 from mnist_core import tables
 from mnist_core.history import write_csv
-from stages.command import METRICS, PLOTS, output_file, stage_command
+from stages.command import METRICS, PLOTS, StageCommand, output_file
 
 
-@click.command()
-@stage_command
+@click.command(cls=StageCommand)
 def main() -> None:
     """Write metrics/summary.json, metrics/error_table.{csv,md,tex} and plots/test_errors.csv."""
     results = tables.read_summary(METRICS)

@@ -16,20 +16,19 @@ from stages.command import (
     PARAMS,
     PLOTS,
     PREPARED,
+    StageCommand,
     cluster_options,
     model_option,
     output_directory,
     output_file,
     read_choice,
-    stage_command,
 )
 
 
-@click.command()
+@click.command(cls=StageCommand)
 @model_option
 @cluster_options
 @click.option("--verbose", is_flag=True, envvar="MNIST_VERBOSE", help="Print the errors after every epoch.")
-@stage_command
 def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) -> None:
     """Train with the winner of the search, for exactly its number of epochs."""
     params = load_params(PARAMS)

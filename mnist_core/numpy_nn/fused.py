@@ -141,7 +141,7 @@ class _Buffers:
         self._grad_patch_rows = np.zeros((len(self._read_from) + 1, images), dtype)
         self.grad_patches = self._grad_patch_rows[:-1].reshape(patch_length, windows)
         self._grad_pixels, self._grad_part = np.empty((2, num_pixels, images), dtype)
-        self._grad_inputs = self._grad_pixels.reshape(shape)
+        self._grad_inputs: Array = self._grad_pixels.reshape(shape)
         self.outputs = np.empty((4 * filters, windows), dtype)
         self.planes = self.outputs.reshape(4, filters, pooled_height, pooled_width, images)
         self.maximum, self.pooled = np.empty((2, *self.planes.shape[1:]), dtype)

@@ -2,7 +2,7 @@
 
 A layer remembers in `forward` what `backward` needs, so the two are called in turn. Images are NHWC (images, height,
 width, channels), convolution kernels HWIO (height, width, in_channels, out_channels). Every formula is derived in
-docs/derivations.md; `naive.py` says the same with plain loops. Any float dtype goes through unchanged.
+docs/derivations.md; `proof/naive.py` says the same with plain loops. Any float dtype goes through unchanged.
 """
 
 from typing import Protocol

@@ -101,7 +101,6 @@ def test_a_fault_is_one_line_and_leaves_nothing(project, fault):
     assert outputs(project) == before
 
 
-@pytest.mark.xfail(reason="click answers with its usage and exit code 2", strict=True)
 def test_an_unknown_model_is_one_line():
     result = invoke("--model", "3a")
     (line,) = result.output.splitlines()

@@ -69,7 +69,6 @@ def test_searching_again_gives_the_same_bytes(small_project):
     assert contents[0] == contents[1]
 
 
-@pytest.mark.xfail(reason="click answers with its usage and exit code 2", strict=True)
 def test_an_unknown_model_is_one_line(small_project):
     before = outputs(small_project)
     assert_one_line_and_no_output(small_project, invoke("--model", "3a"), before, "3a")

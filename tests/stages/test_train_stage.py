@@ -107,7 +107,6 @@ def test_a_fault_is_one_line_and_leaves_nothing(small_project, fault, message):
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", '{"learning_rate": 0.1}'])
-@pytest.mark.xfail(reason="read_choice does not look into the JSON", strict=True)
 def test_a_choice_without_its_fields_is_one_line(small_project, content):
     choose(small_project, "2b")
     (small_project / "data/search/2b.json").write_text(content)
@@ -117,7 +116,6 @@ def test_a_choice_without_its_fields_is_one_line(small_project, content):
     assert result.exit_code == 1
 
 
-@pytest.mark.xfail(reason="click answers with its usage and exit code 2", strict=True)
 def test_an_unknown_model_is_one_line(small_project):
     result = invoke("--model", "3a")
     (line,) = result.output.splitlines()

@@ -5,7 +5,8 @@ import pytest
 
 from mnist_core.architectures import Conv2D, Dense, MaxPool2D
 from mnist_core.numpy_nn import fused, layers, network
-from mnist_core.numpy_nn.gradcheck import (
+from mnist_core.numpy_nn.network import NumPyClassifier
+from mnist_core.proof.gradcheck import (
     Case,
     check_case,
     finite_difference_check,
@@ -13,7 +14,6 @@ from mnist_core.numpy_nn.gradcheck import (
     network_cases,
     relative_errors,
 )
-from mnist_core.numpy_nn.network import NumPyClassifier
 
 TOLERANCE = 1e-6
 HEAD = Dense(10)
@@ -115,11 +115,13 @@ def pooling_that_averages(backward):
     return broken
 
 
-def fused_folded_without_shift(fold):
-    def broken(grad_frames, shape):
-        size, _, channels, filters = shape
+def fused_folded_without_shift(backward_parameters):
+    def broken(layer, grad):
+        backward_parameters(layer, grad)
+        size, _, channels, filters = layer.parameters["kernel"].shape
+        grad_frames = layer._grad_outputs @ layer._current.patches.T
         frames = grad_frames.reshape(4, filters, size + 1, size + 1, channels)
-        return np.ascontiguousarray(frames.sum(axis=0)[:, :size, :size].transpose(1, 2, 3, 0))
+        layer.gradients["kernel"] = frames.sum(axis=0)[:, :size, :size].transpose(1, 2, 3, 0)
 
     return broken
 
@@ -136,7 +138,7 @@ def fused_with_last_winner(backward_parameters):
         layer._current.planes[:] = np.stack(grads[::-1])
         layer._grad_outputs = layer._current.outputs
         layer.gradients = {
-            "kernel": fused._fold(layer._grad_outputs @ layer._current.patches.T, layer.parameters["kernel"].shape),
+            "kernel": (layer._grad_outputs @ layer._current.patches.T).ravel()[layer._places].sum(axis=0),
             "bias": sum(part.sum(axis=(1, 2, 3)) for part in grads),
         }
 
@@ -167,7 +169,13 @@ PLANTED = {
     "conv2d, flipped kernel": (layers.Conv2D, "backward", conv_with_flipped_kernel, CONV, {"input"}),
     "conv2d, shifted pixel": (layers.Conv2D, "backward", conv_shifted_by_a_pixel, CONV, {"input"}),
     "max_pool2d, average": (layers.MaxPool2D, "backward", pooling_that_averages, POOLING, {"input"}),
-    "fused, frames folded without shift": (fused, "_fold", fused_folded_without_shift, FUSED, {"kernel"}),
+    "fused, frames folded without shift": (
+        fused.ConvReLUPool,
+        "backward_parameters",
+        fused_folded_without_shift,
+        FUSED,
+        {"kernel"},
+    ),
     "loss, batch mean": (network, "softmax_cross_entropy", loss_without_batch_mean, DENSE, {"kernel", "bias", "input"}),
 }
 
@@ -260,7 +268,7 @@ def test_probes_keep_away_from_kinks_even_where_many_are_near():
 
 def test_a_loss_with_kinks_everywhere_is_refused(monkeypatch):
     steps = iter(range(10**6))
-    monkeypatch.setattr("mnist_core.numpy_nn.gradcheck._branches", lambda *_: [str(next(steps)).encode()])
+    monkeypatch.setattr("mnist_core.proof.gradcheck._branches", lambda *_: [str(next(steps)).encode()])
     with pytest.raises(RuntimeError, match="every draw comes within 1e-05 of a kink"):
         finite_difference_check(DENSE, rng=np.random.default_rng(0), classifier=build(DENSE))
 

@@ -9,14 +9,14 @@ import numpy as np
 from mnist_core.architectures import Architecture
 from mnist_core.classifier import Classifier
 from mnist_core.errors import UserError
-from mnist_core.numpy_nn.gradcheck import Case, Discrepancy, check_case, layer_cases, network_cases
+from mnist_core.proof.gradcheck import Case, Discrepancy, check_case, layer_cases, network_cases
 from mnist_core.registry import Framework, build_classifier
 
 
 def check_gradients(
     architectures: dict[str, Architecture], *, seeds: tuple[int, ...], tolerance: float
 ) -> dict[str, Any]:
-    """Check every layer type and the given networks in float64; see `numpy_nn.gradcheck` for how.
+    """Check every layer type and the given networks in float64; see `proof.gradcheck` for how.
 
     Args:
         architectures: letter -> network, on 28x28x1 images.

@@ -30,8 +30,9 @@ from mnist_core.architectures import (
     layer_names,
 )
 from mnist_core.classifier import Array, Classifier, Weights
-from mnist_core.numpy_nn import layers, naive
+from mnist_core.numpy_nn import layers
 from mnist_core.numpy_nn.initializers import initial_weights
+from mnist_core.proof import naive
 
 STEP = 1e-5
 """Half the distance between the two losses of a central difference; directions have length 1.

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnist_core.numpy_nn import layers, losses, naive
+from mnist_core.numpy_nn import layers, losses
+from mnist_core.proof import naive
 
 
 def image(rows):

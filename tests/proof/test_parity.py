@@ -9,9 +9,9 @@ from mnist_core.data.dataset import Dataset, Split
 from mnist_core.errors import UserError
 from mnist_core.model_file import load_model
 from mnist_core.params import load_params
-from mnist_core.parity import build_twins, compare_predictions, compare_training, compare_twins, cross_load
+from mnist_core.proof.parity import build_twins, compare_predictions, compare_training, compare_twins, cross_load
 
-PARAMS = load_params(Path(__file__).parents[1] / "params.yaml")
+PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 ARCHITECTURES = {letter: PARAMS.architecture(f"2{letter}") for letter in "abcd"}
 
 
@@ -107,7 +107,7 @@ def test_cross_loading_notices_weights_that_changed_on_the_way(dataset, monkeypa
         architecture, weights = load_model(path)
         return architecture, {name: -value for name, value in weights.items()}
 
-    monkeypatch.setattr("mnist_core.parity.load_model", load_flipped)
+    monkeypatch.setattr("mnist_core.proof.parity.load_model", load_flipped)
     result = cross_load(build_twins(ARCHITECTURES["a"], seed=2, dtype="float32"), dataset.test.images)
     assert result["unexplained"] > 50
 
