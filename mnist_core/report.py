@@ -448,7 +448,8 @@ def _first_layer(model: str, sources: ReportSources, seed: int) -> _FirstLayer:
         noun = "class"
     first = 0 if noun == "class" else 1
     shown = kernels[:MAX_MAPS]
-    limit = float(np.abs(shown).max()) or 1.0
+    # A few extreme weights would leave all others pale.
+    limit = float(np.quantile(np.abs(shown), 0.995)) or 1.0
     maps = [_Map(f"{noun} {number}", _png_uri(kernel, limit=limit)) for number, kernel in enumerate(shown, start=first)]
     return _FirstLayer(model, framework, maps, len(kernels), limit, kernels.shape[1], "")
 
