@@ -4,19 +4,21 @@ import json
 
 import click
 
-from mnist_core.data.dataset import load_dataset
+from mnist_core.cluster import open_cluster
 from mnist_core.history import write_csv
 from mnist_core.params import load_params
 from mnist_core.proof.parity import compare_twins
-from stages.command import METRICS, PARAMS, PLOTS, PREPARED, StageCommand, output_file
+from stages.command import METRICS, PARAMS, PLOTS, PREPARED, StageCommand, cluster_options, output_file
 
 
 @click.command(cls=StageCommand)
-def main() -> None:
+@cluster_options
+def main(workers: int | None, scheduler: str | None) -> None:
     """Compare 1x with 2x from equal weights on equal batches, with the active profile's `parity` in params.yaml."""
     params = load_params(PARAMS)
     architectures = {letter: params.architecture(f"2{letter}") for letter in "abcd"}
-    records, curves = compare_twins(architectures, load_dataset(PREPARED), **params.active.parity.model_dump())
+    with open_cluster(num_workers=workers, scheduler=scheduler) as client:
+        records, curves = compare_twins(client, architectures, PREPARED.resolve(), **params.active.parity.model_dump())
     with output_file(METRICS / "parity.json") as metrics, output_file(PLOTS / "parity.csv") as plot:
         metrics.write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
         write_csv(curves, plot)

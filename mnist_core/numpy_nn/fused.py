@@ -5,10 +5,10 @@ It computes what `layers.Conv2D` (stride 1, same padding, odd kernel), `layers.R
 
 1. Images last. Arrays are (channels, height, width, images): every slice of rows or columns is contiguous in the
    images, and a chunk of images is small enough to stay in the processor's cache.
-2. One matrix product gives all four values under each pooling window. The window at (p, q) pools the outputs at rows
-   2p, 2p+1 and columns 2q, 2q+1, which see a patch of (k+1) x (k+1) input pixels. Four copies of the kernel, shifted
-   by (0,0), (0,1), (1,0), (1,1) inside a (k+1) x (k+1) frame, turn one patch into these four outputs. Such patches
-   have stride 2, so there are four times fewer of them than im2col has.
+2. Few, large copies and products. The window at (p, q) pools the outputs at rows 2p, 2p+1 and columns 2q, 2q+1, which
+   together see one patch of (k+1) x (k+1) input pixels. Such patches have stride 2, so there are four times fewer of
+   them than im2col has. The first k rows of a patch give the two upper outputs, the last k rows the two lower ones:
+   each by one product with two copies of the kernel, at columns 0 and 1 of a frame of k x (k+1).
 3. Bias and ReLU come after the maximum, on a quarter of the data: both are non-decreasing and the same for all four
    values, so max(relu(x_i + b)) = relu(max(x_i) + b).
 """
@@ -16,8 +16,6 @@ It computes what `layers.Conv2D` (stride 1, same padding, odd kernel), `layers.R
 import numpy as np
 
 from mnist_core.classifier import Array
-
-_OFFSETS = [(0, 0), (0, 1), (1, 0), (1, 1)]  # of the four outputs under a pooling window, in row-major order
 
 
 class ImagesLast:
@@ -69,41 +67,51 @@ class ConvReLUPool:
         self.gradients: dict[str, Array] = {}
         self._buffers: dict[tuple[int, ...], _Buffers] = {}
         size, _, channels, filters = kernel.shape
-        self._frames = np.zeros((4 * filters, (size + 1) ** 2 * channels), kernel.dtype)
-        self._places = _places_in_frames(kernel.shape)
+        self._frames = np.zeros((2 * filters, size * (size + 1) * channels), kernel.dtype)
 
     def forward(self, inputs: Array) -> Array:
-        """Return the pooled activations and remember the patches and the four planes of outputs under the windows."""
+        """Return the pooled activations and remember the patches and the four planes of outputs under the windows.
+
+        With the frames E, and U and V the first and the last k rows of all patches: the two upper planes are E U, the
+        two lower ones E V.
+        """
         if inputs.shape not in self._buffers:
             self._buffers[inputs.shape] = _Buffers(inputs.shape, self.parameters["kernel"])
         buffers = self._current = self._buffers[inputs.shape]
         buffers.copy_patches(inputs)
-        self._frames.ravel()[self._places] = self.parameters["kernel"]
-        np.matmul(self._frames, buffers.patches, out=buffers.outputs)
+        _embed(self.parameters["kernel"], self._frames)
+        np.matmul(self._frames, buffers.first_rows, out=buffers.upper)
+        np.matmul(self._frames, buffers.last_rows, out=buffers.lower)
 
-        first, second, third, fourth = planes = buffers.planes
-        for plane, rows, columns in buffers.overhangs:
-            planes[plane, :, rows, columns] = -np.inf  # outside the image: must not win
-        np.maximum(first, second, out=buffers.maximum)
-        np.maximum(third, fourth, out=buffers.pooled)
-        np.maximum(buffers.maximum, buffers.pooled, out=buffers.maximum)
+        for overhang in buffers.overhangs:
+            overhang[...] = -np.inf  # outside the image: must not win
+        np.max(buffers.planes, axis=0, out=buffers.maximum)
         np.add(buffers.maximum, self.parameters["bias"][:, None, None, None], out=buffers.pooled)
-        outputs: Array = np.maximum(buffers.pooled, 0, out=buffers.pooled)
+        # An array of zeros: NumPy's maximum of an array and a number is five times slower.
+        outputs: Array = np.maximum(buffers.pooled, buffers.zeros, out=buffers.pooled)
         return outputs
 
     def backward(self, grad_output: Array) -> Array:
         """Fill `gradients` and return dL/dX.
 
-        G holds the gradient of the four planes, each window's whole gradient in its winner's plane. With frames F and
-        patches P (outputs = F P): dL/dF = G P^T, which folds back into the kernel; dL/dP = F^T G, which adds back to
-        the pixels that the patches were copied from.
+        dL/dU = E^T G_upper and dL/dV = E^T G_lower. U and V share all patch rows but the first and the last; for the
+        shared ones a single product with both frames, one above the other, adds the two up. Then every patch entry
+        adds to the pixel that it was copied from.
         """
         self.backward_parameters(grad_output)
-        np.matmul(self._frames.T, self._grad_outputs, out=self._current.grad_patches)
-        return self._current.add_patches()
+        buffers, row = self._current, self._current.row
+        both = np.concatenate([self._frames[:, row:], self._frames[:, :-row]])
+        np.matmul(self._frames[:, :row].T, buffers.upper, out=buffers.grad_patches[:row])
+        np.matmul(both.T, buffers.outputs, out=buffers.grad_patches[row:-row])
+        np.matmul(self._frames[:, -row:].T, buffers.lower, out=buffers.grad_patches[-row:])
+        return buffers.add_patches()
 
     def backward_parameters(self, grad_output: Array) -> None:
-        """Fill `gradients` only: the first layer of a network has no use for dL/dX in training."""
+        """Fill `gradients` only: the first layer of a network has no use for dL/dX in training.
+
+        The planes' gradient G takes the planes' place: each window's whole gradient, if ReLU lets it through, in the
+        plane of its winner. dL/dE = G_upper U^T + G_lower V^T folds back into the kernel.
+        """
         buffers = self._current
         remaining = np.multiply(grad_output, np.greater(buffers.pooled, 0, out=buffers.mask), out=buffers.pooled)
         grad_bias = remaining.reshape(len(remaining), -1) @ buffers.ones
@@ -112,12 +120,13 @@ class ConvReLUPool:
             np.multiply(remaining, buffers.mask, out=plane)
             remaining -= plane  # a gradient that an earlier plane has won is gone for a later one
         buffers.planes[3] = remaining
-        self._grad_outputs = buffers.outputs
-        if len(buffers.patches) < len(self._grad_outputs):  # BLAS is fastest with the longer matrix on the left
-            grad_frames = self._grad_outputs @ buffers.patches.T
+        if len(buffers.patches) < len(buffers.outputs):  # few channels: one product is faster than two half as large
+            products = buffers.outputs @ buffers.patches.T
+            half = len(self._frames)
+            grad_frames = products[:half, : -buffers.row] + products[half:, buffers.row :]
         else:
-            grad_frames = (buffers.patches @ self._grad_outputs.T).T
-        self.gradients = {"kernel": grad_frames.ravel()[self._places].sum(axis=0), "bias": grad_bias}
+            grad_frames = (buffers.first_rows @ buffers.upper.T + buffers.last_rows @ buffers.lower.T).T
+        self.gradients = {"kernel": _fold(grad_frames, self.parameters["kernel"].shape), "bias": grad_bias}
 
 
 class _Buffers:
@@ -142,15 +151,17 @@ class _Buffers:
         self.grad_patches = self._grad_patch_rows[:-1].reshape(patch_length, windows)
         self._grad_pixels, self._grad_part = np.empty((2, num_pixels, images), dtype)
         self._grad_inputs: Array = self._grad_pixels.reshape(shape)
+        self.row = (size + 1) * channels  # entries in one row of a patch
+        self.first_rows, self.last_rows = self.patches[: -self.row], self.patches[self.row :]
         self.outputs = np.empty((4 * filters, windows), dtype)
+        self.upper, self.lower = self.outputs[: 2 * filters], self.outputs[2 * filters :]
         self.planes = self.outputs.reshape(4, filters, pooled_height, pooled_width, images)
         self.maximum, self.pooled = np.empty((2, *self.planes.shape[1:]), dtype)
         self.mask = np.empty(self.maximum.shape, bool)
-        self.ones = np.ones(windows, dtype)
-        # An odd height or width leaves the last windows with outputs beyond the image.
-        below, right = (slice(-1, None) if length % 2 else slice(0, 0) for length in (height, width))
-        everything = slice(None)
-        self.overhangs = [(slice(2, 4), below, everything), (slice(1, 4, 2), everything, right)]
+        self.ones, self.zeros = np.ones(windows, dtype), np.zeros(self.maximum.shape, dtype)
+        # An odd height or width leaves the last windows with outputs beyond the image: the lower or the right planes'.
+        self.overhangs = [self.planes[2:, :, -1]] if height % 2 else []
+        self.overhangs += [self.planes[1::2, :, :, -1]] if width % 2 else []
 
     def copy_patches(self, inputs: Array) -> None:
         """Fill `patches` from images (C, H, W, N)."""
@@ -199,12 +210,16 @@ def _invert(read_from: Array, num_pixels: int) -> Array:
     return read_by
 
 
-def _places_in_frames(shape: tuple[int, ...]) -> Array:
-    """Return where in the flat frames the kernel's entries stand: (4, k, k, C, F), one set for each copy.
+def _embed(kernel: Array, frames: Array) -> None:
+    """Place the kernel (k, k, C, F) at columns 0 and 1 of the frames (2 * F, k * (k+1) * C), zero elsewhere."""
+    size, _, channels, filters = kernel.shape
+    left, right = frames.reshape(2, filters, size, size + 1, channels)
+    left[:, :, :-1] = right[:, :, 1:] = kernel.transpose(3, 0, 1, 2)
 
-    The frames are (4 * F, (k+1) * (k+1) * C): copy number, filter, row, column, channel.
-    """
+
+def _fold(grad_frames: Array, shape: tuple[int, ...]) -> Array:
+    """Add the gradients of the two copies, shaped like the kernel: the adjoint of `_embed`."""
     size, _, channels, filters = shape
-    numbers = np.arange(4 * filters * (size + 1) ** 2 * channels).reshape(4, filters, size + 1, size + 1, channels)
-    shifted = [frame[:, dy : dy + size, dx : dx + size] for frame, (dy, dx) in zip(numbers, _OFFSETS, strict=True)]
-    return np.ascontiguousarray(np.transpose(shifted, (0, 2, 3, 4, 1)))
+    left, right = grad_frames.reshape(2, filters, size, size + 1, channels)
+    grad_kernel: Array = left[:, :, :-1] + right[:, :, 1:]
+    return np.ascontiguousarray(grad_kernel.transpose(1, 2, 3, 0))

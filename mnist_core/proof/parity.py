@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from distributed import Client
 
 from mnist_core.architectures import Architecture
 from mnist_core.classifier import Array, Classifier
@@ -21,6 +22,7 @@ from mnist_core.history import percent
 from mnist_core.metrics import error_rate
 from mnist_core.model_file import load_model, save_model
 from mnist_core.registry import Framework, build_classifier
+from mnist_core.training import load_once
 
 FRAMEWORKS: tuple[Framework, Framework] = ("tensorflow", "numpy")
 
@@ -34,24 +36,36 @@ the longest sum here. Two or three layers and a margin make 64 u = 2**-18 = 3.8e
 
 
 def compare_twins(
-    architectures: dict[str, Architecture], dataset: Dataset, **settings: Any
+    client: Client, architectures: dict[str, Architecture], data_directory: Path, **settings: Any
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Apply `compare_training` to several architectures.
+    """Apply `compare_training` to several architectures, each a job on one thread so that rounding is repeatable.
 
     Args:
+        client: see `cluster.open_cluster`.
         architectures: letter -> layers.
-        dataset: trained on `train`, compared on `test`.
+        data_directory: prepared data, as an absolute path.
         **settings: as for `compare_training`.
 
     Returns:
         letter -> record, and the test errors as columns letter, framework, epoch, test_error (percent).
     """
+    # The longest job, d, goes first.
+    futures = {
+        letter: client.submit(_compare_on_directory, architecture, data_directory, settings, pure=False)
+        for letter, architecture in reversed(architectures.items())
+    }
     records, curves = {}, []
-    for letter, architecture in architectures.items():
-        records[letter], errors = compare_training(architecture, dataset, **settings)
+    for letter in architectures:
+        records[letter], errors = futures[letter].result()
         errors.insert(0, "letter", letter)
         curves.append(errors)
     return records, pd.concat(curves, ignore_index=True)
+
+
+def _compare_on_directory(
+    architecture: Architecture, data_directory: Path, settings: dict[str, Any]
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    return compare_training(architecture, load_once(data_directory), **settings)
 
 
 def compare_training(

@@ -119,9 +119,10 @@ def fused_folded_without_shift(backward_parameters):
     def broken(layer, grad):
         backward_parameters(layer, grad)
         size, _, channels, filters = layer.parameters["kernel"].shape
-        grad_frames = layer._grad_outputs @ layer._current.patches.T
-        frames = grad_frames.reshape(4, filters, size + 1, size + 1, channels)
-        layer.gradients["kernel"] = frames.sum(axis=0)[:, :size, :size].transpose(1, 2, 3, 0)
+        buffers = layer._current
+        grad_frames = buffers.upper @ buffers.first_rows.T + buffers.lower @ buffers.last_rows.T
+        frames = grad_frames.reshape(2, filters, size, size + 1, channels)
+        layer.gradients["kernel"] = frames.sum(axis=0)[:, :, :-1].transpose(1, 2, 3, 0)
 
     return broken
 
@@ -136,9 +137,10 @@ def fused_with_last_winner(backward_parameters):
             grads.append(remaining * (plane == layer._current.maximum))
             remaining = remaining - grads[-1]
         layer._current.planes[:] = np.stack(grads[::-1])
-        layer._grad_outputs = layer._current.outputs
+        buffers = layer._current
+        grad_frames = buffers.upper @ buffers.first_rows.T + buffers.lower @ buffers.last_rows.T
         layer.gradients = {
-            "kernel": (layer._grad_outputs @ layer._current.patches.T).ravel()[layer._places].sum(axis=0),
+            "kernel": fused._fold(grad_frames, layer.parameters["kernel"].shape),
             "bias": sum(part.sum(axis=(1, 2, 3)) for part in grads),
         }
 

@@ -78,9 +78,9 @@ def test_training_is_compared_at_the_asked_steps_within_and_across_epochs(letter
     assert curves["epoch"].tolist() == [1, 1, 2, 2]
 
 
-def test_several_twins_share_one_table(dataset):
+def test_several_twins_share_one_table(client, prepared):
     settings = {"seed": 1, "learning_rate": 0.1, "batch_size": 65, "steps": (2,), "epochs": 1}
-    records, curves = compare_twins({"a": ARCHITECTURES["a"], "b": ARCHITECTURES["b"]}, dataset, **settings)
+    records, curves = compare_twins(client, {"a": ARCHITECTURES["a"], "b": ARCHITECTURES["b"]}, prepared, **settings)
     assert list(records) == ["a", "b"]
     assert curves.columns.tolist() == ["letter", "framework", "epoch", "test_error"]
     assert curves["letter"].tolist() == ["a", "a", "b", "b"]
