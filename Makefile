@@ -39,10 +39,17 @@ evaluate: $(READY) ## load the saved models and print their errors (MODEL=1d for
 plots: $(READY) ## write dvc_plots/index.html, which draws without internet
 	dvc plots show
 
+bench: $(READY) ## time an epoch of ours beside Keras, PyTorch and scikit-learn; about ten minutes on an idle machine
+	python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-bench.lock
+	-python -m pip install --quiet --disable-pip-version-check torch==2.13.0 || echo "PyTorch cannot be installed here; it is skipped"
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python -m benchmarks
+
 lock: $(READY) ## pin the newest versions that pyproject.toml allows
 	python -m pip install --quiet uv
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade \
 	  --python-version 3.11 --group dev --output-file requirements.lock pyproject.toml
+	echo scikit-learn | uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --python-version 3.11 --no-header --constraint requirements.lock --output-file requirements-bench.lock -
 
 clean: ## remove the environment, caches of tools and drawn plots; keep data and results
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dvc_plots
