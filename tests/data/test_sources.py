@@ -82,7 +82,7 @@ def output(tmp_path):
 def fill(directory, contents=CONTENTS, suffix=""):
     directory.mkdir(exist_ok=True)
     for name, data in contents.items():
-        (directory / f"{name}{suffix}").write_bytes(gzip.compress(data) if suffix else data)
+        (directory / f"{name}{suffix}").write_bytes(gzip.compress(data, mtime=0) if suffix else data)
     return directory
 
 
@@ -141,8 +141,8 @@ def test_what_one_source_lacks_comes_from_the_next(tmp_path, output):
         (NAMES[0], b"x" * 1150, "has SHA-256 "),
         (NAMES[0], CONTENTS[NAMES[0]][:-1], "is truncated: 1149 of 1150 bytes"),
         (NAMES[0], CONTENTS[NAMES[0]] + b"x", "is larger than the expected 1150 bytes"),
-        (f"{NAMES[0]}.gz", gzip.compress(CONTENTS[NAMES[0]])[:-12], "is damaged gzip"),
-        (f"{NAMES[0]}.gz", gzip.compress(bytes(50_000_000)), "is larger than the expected 1150 bytes"),
+        (f"{NAMES[0]}.gz", gzip.compress(CONTENTS[NAMES[0]], mtime=0)[:-12], "is damaged gzip"),
+        (f"{NAMES[0]}.gz", gzip.compress(bytes(50_000_000), mtime=0), "is larger than the expected 1150 bytes"),
     ],
 )
 def test_a_wrong_file_is_refused_and_nothing_written(tmp_path, output, name, content, message):
@@ -170,16 +170,16 @@ def fill_with_bytes(directory):
 
 
 def test_mirror(server, output, monkeypatch):
-    server.bodies = {f"/a/{name}.gz": gzip.compress(data) for name, data in CONTENTS.items()}
+    server.bodies = {f"/a/{name}.gz": gzip.compress(data, mtime=0) for name, data in CONTENTS.items()}
     monkeypatch.setattr(sources, "MIRRORS", {"mnist": (f"{server.url}/a",)})
     assert fetch(output) == [f"{server.url}/a: 4 of 4 files verified"]
     assert server.requests == [f"/a/{name}.gz" for name in NAMES]
 
 
 def test_mirrors_are_asked_in_turn_and_only_for_what_is_missing(server, output, monkeypatch):
-    good = {name: gzip.compress(data) for name, data in CONTENTS.items()}
+    good = {name: gzip.compress(data, mtime=0) for name, data in CONTENTS.items()}
     server.bodies = {f"/a/{name}.gz": good[name] for name in NAMES[:2]}
-    server.bodies[f"/a/{NAMES[2]}.gz"] = gzip.compress(b"other")
+    server.bodies[f"/a/{NAMES[2]}.gz"] = gzip.compress(b"other", mtime=0)
     server.bodies |= {f"/b/{name}.gz": good[name] for name in NAMES}
     monkeypatch.setattr(sources, "MIRRORS", {"mnist": (f"{server.url}/a", f"{server.url}/b", f"{server.url}/c")})
     first, second = fetch(output)
