@@ -19,16 +19,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from mnist_core.registry import MODELS
-from mnist_core.tables import read_csv, read_json
+from mnist_core.results import read_csv, read_json
 
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "#D9D9D9"
+FRAMEWORK_NAMES = {"tensorflow": "TensorFlow", "numpy": "NumPy"}
 
 _LINE_STYLES = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 2, 1, 2)))
 _ARCHITECTURE_COLOURS = {"a": BLUE, "b": ORANGE, "c": GREEN, "d": PURPLE}
 _ARCHITECTURE_MARKERS = {"a": "o", "b": "s", "c": "^", "d": "D"}
 _FRAMEWORK_STYLES = {"tensorflow": _LINE_STYLES[0], "numpy": _LINE_STYLES[1]}
-_FRAMEWORK_NAMES = {"tensorflow": "TensorFlow", "numpy": "NumPy"}
 _ERRORS_MAP = LinearSegmentedColormap.from_list("errors", ["#FFFFFF", "#FDD0A2", "#F16913", "#A63603", "#5A1D02"])
 
 _RC: dict[Any, Any] = {
@@ -157,7 +157,7 @@ def draw_confusion(counts: pd.DataFrame, model: str) -> Figure:
     """Draw the confusion matrix so that the errors show: the diagonal is grey, only errors are coloured.
 
     Args:
-        counts: columns actual, predicted, count, one row for each pair of digits.
+        counts: columns actual, predicted, count, one row for each pair of classes.
         model: its name, for the title.
     """
     matrix = counts.pivot_table(index="actual", columns="predicted", values="count", aggfunc="sum").to_numpy()
@@ -183,19 +183,19 @@ def draw_confusion(counts: pd.DataFrame, model: str) -> Figure:
                 fontsize=8,
                 color="white" if dark else BLACK,
             )
-    digits = range(len(matrix))
-    axes.set_xticks(digits)
-    axes.set_yticks(digits)
+    classes = range(len(matrix))
+    axes.set_xticks(classes)
+    axes.set_yticks(classes)
     axes.tick_params(length=0)
-    axes.set_xlabel("predicted digit")
-    axes.set_ylabel("actual digit")
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("actual class")
     total = int(matrix.sum())
     axes.set_title(f"{_describe(model)}: {errors.sum():,.0f} errors on {total:,} test images")
 
     totals = matrix.sum(axis=1)
     recall = np.divide(100 * matrix.diagonal(), totals, out=np.zeros(len(matrix)), where=totals > 0)
     right = axes.secondary_yaxis("right")
-    right.set_yticks(digits, [f"{value:.1f}" for value in recall])
+    right.set_yticks(classes, [f"{value:.1f}" for value in recall])
     right.tick_params(length=0)
     axes.annotate("recall\n(%)", (1.06, -0.025), xycoords="axes fraction", ha="center", va="top", fontsize=8)
     colour_bar = figure.colorbar(image, ax=axes, label="errors (images)", shrink=0.85, pad=0.03)
@@ -224,7 +224,7 @@ def draw_test_errors(test_errors: pd.DataFrame) -> Figure:
             markersize=4.5,
             markevery=[-1],
             clip_on=False,
-            label=f"{model} {_FRAMEWORK_NAMES[framework]}: {curve['test_error'].iloc[-1]:.2f} %",
+            label=f"{model} {FRAMEWORK_NAMES[framework]}: {curve['test_error'].iloc[-1]:.2f} %",
         )
     _scale_errors(axes, test_errors["test_error"].to_numpy())
     axes.set_xscale("log")
@@ -244,7 +244,7 @@ def _axes(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
 
 
 def _describe(model: str) -> str:
-    return f"Model {model} ({_FRAMEWORK_NAMES[MODELS[model][0]]})"
+    return f"Model {model} ({FRAMEWORK_NAMES[MODELS[model][0]]})"
 
 
 def _epochs(count: int) -> str:

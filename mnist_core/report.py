@@ -44,16 +44,15 @@ from mnist_core.classifier import Array, Weights
 from mnist_core.errors import UserError
 from mnist_core.model_file import load_model
 from mnist_core.params import Params, framework_and_letter
-from mnist_core.plotting import BLUE, VERMILLION, figure_style
+from mnist_core.plotting import BLUE, FRAMEWORK_NAMES, VERMILLION, figure_style
 from mnist_core.registry import MODELS
-from mnist_core.tables import COLUMNS, load_reference, read_csv, read_json
+from mnist_core.results import REMEDY, read_csv, read_json
+from mnist_core.tables import COLUMNS, load_reference
 
 MAX_GALLERY = 60
 MAX_MAPS = 16
 _MILESTONES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
-_FRAMEWORKS = {"tensorflow": "TensorFlow", "numpy": "NumPy"}
 _DATASETS = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
-_REMEDY = "run `dvc repro` to write it again"
 
 
 @dataclass(frozen=True)
@@ -88,9 +87,8 @@ def build_report(params: Params, sources: ReportSources, *, page_directory: Path
     summary = read_json(sources.summary)
     for model in MODELS:
         if model not in summary:
-            raise UserError(f"{sources.summary}: no entry for model {model}; {_REMEDY}")
-    # The published numbers are about MNIST; beside another data set they would mislead.
-    reference = load_reference() if params.data.dataset == "mnist" else None
+            raise UserError(f"{sources.summary}: no entry for model {model}; {REMEDY}")
+    reference = load_reference(params.data.dataset)
     best = min(MODELS, key=lambda model: summary[model]["test_error"])
     return _template().render(
         params=params,
@@ -156,16 +154,16 @@ def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; {_REMEDY}") from error
+        raise UserError(f"{path}: no such file; {REMEDY}") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not readable ({error}); {_REMEDY}") from error
+        raise UserError(f"{path}: not readable ({error}); {REMEDY}") from error
 
 
 def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     frame = read_csv(path)
     missing = [column for column in columns if column not in frame.columns]
     if missing or frame.empty:
-        raise UserError(f"{path}: no {'column ' + missing[0] if missing else 'rows'}; {_REMEDY}")
+        raise UserError(f"{path}: no {'column ' + missing[0] if missing else 'rows'}; {REMEDY}")
     return frame
 
 
@@ -175,9 +173,9 @@ def _load_array(path: Path, key: str | None = None) -> Array:
             loaded = np.load(file, allow_pickle=False)
             array: Array = loaded if key is None else loaded[key]
     except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; {_REMEDY}") from error
+        raise UserError(f"{path}: no such file; {REMEDY}") from error
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: not the array that was expected; {_REMEDY}") from error
+        raise UserError(f"{path}: not the array that was expected; {REMEDY}") from error
     return array
 
 
@@ -243,7 +241,7 @@ def _figure(path: Path, label: str) -> Markup:
     try:
         return inline_svg(_read_text(path), prefix=f"{path.stem}-", label=label)
     except ElementTree.ParseError as error:
-        raise UserError(f"{path}: not an SVG figure; {_REMEDY}") from error
+        raise UserError(f"{path}: not an SVG figure; {REMEDY}") from error
 
 
 def _png_uri(pixels: Array, *, limit: float | None = None) -> str:
@@ -331,7 +329,7 @@ def _model_section(
     return _ModelSection(
         name=model,
         problem=COLUMNS[model],
-        framework=_FRAMEWORKS[framework],
+        framework=FRAMEWORK_NAMES[framework],
         letter=letter,
         twin=("2" if framework == "tensorflow" else "1") + letter,
         batch_size=model_params.batch_size,
@@ -399,7 +397,7 @@ def _gallery(sources: ReportSources, model: str) -> _Gallery:
     path = sources.predictions / f"{model}.npz"
     probabilities = _load_array(path, "probabilities")
     if not len(images) == len(labels) == len(probabilities):
-        raise UserError(f"{path}: {len(probabilities)} predictions for {len(labels)} test images; {_REMEDY}")
+        raise UserError(f"{path}: {len(probabilities)} predictions for {len(labels)} test images; {REMEDY}")
     predictions = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predictions != labels)
     surest_first = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
@@ -438,7 +436,7 @@ class _FirstLayer:
 
 def _first_layer(model: str, sources: ReportSources, seed: int) -> _FirstLayer:
     architecture, weights = load_model(sources.models / model / f"seed_{seed}.npz")
-    framework = _FRAMEWORKS[framework_and_letter(model)[0]]
+    framework = FRAMEWORK_NAMES[framework_and_letter(model)[0]]
     kernels = first_layer_kernels(architecture, weights)
     if kernels is None:
         reason = f"Its first layer is {_describe_layer(architecture[0])}, which has no weights to show."
@@ -508,7 +506,7 @@ def _gradient_checks(path: Path) -> _GradientChecks:
             list(_METHODS.values()), **parts, largest=float(record["largest"]), tolerance=float(record["tolerance"])
         )
     except (KeyError, AttributeError, TypeError) as error:
-        raise UserError(f"{path}: not what stage gradcheck writes; {_REMEDY}") from error
+        raise UserError(f"{path}: not what stage gradcheck writes; {REMEDY}") from error
 
 
 _LOGIT_DIFFERENCES = {
@@ -544,7 +542,7 @@ def _parity_rows(path: Path, steps: Sequence[int]) -> list[_ParityRow]:
             for letter, record in read_json(path).items()
         ]
     except (KeyError, AttributeError, TypeError) as error:
-        raise UserError(f"{path}: not what stage parity writes with these parameters; {_REMEDY}") from error
+        raise UserError(f"{path}: not what stage parity writes with these parameters; {REMEDY}") from error
 
 
 def _parity_figure(path: Path) -> Markup:
@@ -554,7 +552,7 @@ def _parity_figure(path: Path) -> Markup:
         figure = Figure(figsize=(6.4, 4.4))
         panels = figure.subplots(2, 2, sharex=True)
         for axes, (letter, both) in zip(panels.flat, curves.groupby("letter"), strict=True):
-            for framework, name in _FRAMEWORKS.items():
+            for framework, name in FRAMEWORK_NAMES.items():
                 curve = both[both["framework"] == framework]
                 style = (
                     {"color": VERMILLION, "marker": "o", "linestyle": "none"}
@@ -579,11 +577,10 @@ def _parity_figure(path: Path) -> Markup:
 
 # --- derivations ---
 
-_ENVIRONMENTS = ("align*", "array", "bmatrix", "cases", "matrix", "pmatrix", "vmatrix")
 _LONG_FORMULA = 24  # characters
-_DIGIT_ZERO = {"bold": "𝟎", "double-struck": "𝟘"}
-_FUNCTION = re.compile(r"(\\(?:log|exp))(?![A-Za-z])(?!\s*(?:\(|\\left|\\big|\^|_))")
-_ALIGNED = re.compile(r"\\(begin|end)\{(?:aligned|split|gathered|align)\}")
+_BOLD_DIGITS = str.maketrans("0123456789", "𝟎𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖𝟗")
+_FUNCTION = re.compile(r"(\\(?:log|exp))(?![A-Za-z])(?!\s*(?:\(|\\left|\^|_))")
+_SCROLLS = 'role="group" aria-label="Formula" tabindex="0"'  # by keyboard too
 
 
 def render_derivations(path: Path, *, page_directory: Path) -> Markup:
@@ -602,17 +599,19 @@ def render_derivations(path: Path, *, page_directory: Path) -> Markup:
             mathml = formula_to_mathml(formula, display=options["display_mode"])
         except ValueError as error:
             raise UserError(f"{path}: {error}") from error
+        if options["display_mode"]:
+            return f'<div class="displayed" {_SCROLLS}>{mathml}</div>'
         # Formulas do not break across lines: on a phone a long one takes a line of its own, which scrolls.
-        long = not options["display_mode"] and len("".join(ElementTree.fromstring(mathml).itertext())) > _LONG_FORMULA
-        return f'<span class="long">{mathml}</span>' if long else mathml
+        long = len("".join(ElementTree.fromstring(mathml).itertext())) > _LONG_FORMULA
+        return f'<span class="long" {_SCROLLS}>{mathml}</span>' if long else mathml
 
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     markdown.use(dollarmath_plugin, renderer=render_formula, allow_labels=False, double_inline=True)
     tokens = _without_title(markdown.parse(text))
     _adapt_headings(tokens)
     for token in tokens:
-        if token.type == "fence" and token.info.strip() == "math":  # GitHub's other way to write a displayed formula
-            token.type = "math_block"
+        if token.type == "th_open":
+            token.attrSet("scope", "col")
         for child in token.children or []:
             if child.type == "link_open":
                 child.attrSet("href", _adapt_link(str(child.attrGet("href")), path.parent, page_directory))
@@ -652,11 +651,7 @@ def formula_to_mathml(formula: str, *, display: bool) -> str:
     Raises:
         ValueError: a part of it is not understood; the converter alone would show it as it stands or drop it.
     """
-    latex = _ALIGNED.sub(r"\\\1{align*}", formula.strip().strip("`"))
-    for environment in re.findall(r"\\begin\{([^}]*)\}", latex):
-        if environment not in _ENVIRONMENTS:
-            raise ValueError(f"environment {environment!r} in formula {formula!r} is not known; use another")
-    latex = _FUNCTION.sub(r"\1\,", latex)
+    latex = _FUNCTION.sub(r"\1\,", formula)
     try:
         mathml = latex2mathml.converter.convert(latex, display="block" if display else "inline")
         math = ElementTree.fromstring(mathml.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', ""))
@@ -664,7 +659,8 @@ def formula_to_mathml(formula: str, *, display: bool) -> str:
         raise ValueError(f"formula {formula!r} cannot be converted ({error or type(error).__name__})") from error
     for element in math.iter():
         _adapt_math(element)
-    leftover = re.search(r"\\\S*", "".join(math.itertext()))
+    # The converter drops the name of an environment that it does not know; none is needed here.
+    leftover = re.search(r"\\begin\{[^}]*\}", formula) or re.search(r"\\\S*", "".join(math.itertext()))
     if leftover:
         raise ValueError(f"{leftover.group()} in formula {formula!r} is not known; write it another way")
     return ElementTree.tostring(math, encoding="unicode")
@@ -672,13 +668,8 @@ def formula_to_mathml(formula: str, *, display: bool) -> str:
 
 def _adapt_math(element: ElementTree.Element) -> None:
     """Set spaces as TeX does, and spell bold digits as characters: browsers know no mathvariant but "normal"."""
-    if element.text in ("\\{", "\\}"):  # sized braces keep their backslash
-        element.text = element.text[1]
     if element.tag == "mo" and element.text in ("/", "∂", ".", "∞", "|"):
         element.attrib |= {"lspace": "0", "rspace": "0"}
-    variant = element.get("mathvariant")
-    if element.tag == "mn" and element.text and variant in _DIGIT_ZERO:
-        element.text = "".join(
-            chr(ord(_DIGIT_ZERO[variant]) + int(digit)) if digit in "0123456789" else digit for digit in element.text
-        )
+    if element.tag == "mn" and element.text and element.get("mathvariant") == "bold":
+        element.text = element.text.translate(_BOLD_DIGITS)
         del element.attrib["mathvariant"]

@@ -3,15 +3,14 @@
 Reads numbers that evaluation wrote; computes none. All errors here are percent, as in the files.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pandas as pd
 
-from mnist_core.errors import UserError
 from mnist_core.registry import MODELS
+from mnist_core.results import read_csv, read_json
 
 Results: TypeAlias = Mapping[str, Mapping[str, float | None]]
 """Model name -> its numbers by name, such as "test_error" (percent); None where there is none."""
@@ -33,40 +32,15 @@ _ROWS = (("Training", "train_error", 3), ("Test", "test_error", 2))
 _MISSING = "-"
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file that an earlier stage wrote.
-
-    Raises:
-        UserError: it is missing or is not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; dvc repro makes it") from error
-    except ValueError as error:
-        raise UserError(f"{path}: not valid JSON; remove it and run dvc repro") from error
-
-
-def read_csv(path: Path) -> pd.DataFrame:
-    """Read a CSV file that an earlier stage wrote.
-
-    Raises:
-        UserError: it is missing or is not CSV.
-    """
-    try:
-        return pd.read_csv(path)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; dvc repro makes it") from error
-    except ValueError as error:  # pandas' parser and empty-file errors among them
-        raise UserError(f"{path}: not valid CSV; remove it and run dvc repro") from error
-
-
-def load_reference() -> Results:
+def load_reference(dataset: str) -> Results | None:
     """Return the report's published learning rate, epochs, train_error and test_error (percent) of each model.
 
-    All are None for 2d, which the report left out. Its NumPy networks sum the loss over the batch where ours take the
-    mean, so its learning rates of 2a to 2c correspond to ours divided by the batch size.
+    They are about MNIST and would mislead beside another data set, which gets None. All are None for 2d, which the
+    report left out. Its NumPy networks sum the loss over the batch where ours take the mean, so its learning rates of
+    2a to 2c correspond to ours divided by the batch size.
     """
+    if dataset != "mnist":
+        return None
     results: Results = read_json(Path(__file__).with_name("reference_results.json"))
     return results
 
@@ -93,10 +67,10 @@ def read_test_errors(curves: Path) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)[["model", "epoch", "test_error"]]
 
 
-def error_table_frame(results: Results, reference: Results) -> pd.DataFrame:
+def error_table_frame(results: Results, reference: Results | None) -> pd.DataFrame:
     """Return mean, standard deviation and published value of both errors (percent), a column for each model.
 
-    Missing values are "-", so the columns hold objects.
+    Missing values are "-", so the columns hold objects. Without a reference the rows of the report are left out.
     """
     rows = []
     for _, key, _ in _ROWS:
@@ -105,6 +79,8 @@ def error_table_frame(results: Results, reference: Results) -> pd.DataFrame:
             (f"{key}_std", results, f"{key}_std"),
             (f"{key}_report", reference, key),
         ):
+            if source is None:
+                continue
             cells: dict[str, str | float] = {"percent": name}
             for model, column in COLUMNS.items():
                 value = source[model][field]
@@ -113,25 +89,27 @@ def error_table_frame(results: Results, reference: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, dtype=object)
 
 
-def error_table_markdown(results: Results, reference: Results) -> str:
-    """Return the table in GitHub's Markdown: mean ± standard deviation, and the report's value below."""
+def error_table_markdown(results: Results, reference: Results | None) -> str:
+    """Return the table in GitHub's Markdown: mean ± standard deviation, and the report's value, if any, below."""
     lines = [
         _markdown_row(["Error rate (%)", *COLUMNS.values()]),
         _markdown_row(["---"] + ["---:"] * len(COLUMNS)),
         _markdown_row(["Model", *COLUMNS]),
     ]
     for name, key, decimals in _ROWS:
-        means, deviations, published = _formatted_rows(results, reference, key, decimals)
+        means, deviations = _format(results, key, decimals), _format(results, f"{key}_std", decimals)
         ours = [f"{mean} ± {std}" for mean, std in zip(means, deviations, strict=True)]
         lines.append(_markdown_row([f"{name} error, ours", *ours]))
-        lines.append(_markdown_row([f"{name} error, 2017 report", *published]))
+        if reference is not None:
+            lines.append(_markdown_row([f"{name} error, 2017 report", *_format(reference, key, decimals)]))
     return "\n".join(lines) + "\n"
 
 
-def error_table_latex(results: Results, reference: Results) -> str:
+def error_table_latex(results: Results, reference: Results | None) -> str:
     r"""Return the table as a LaTeX `tabular` that needs \usepackage{booktabs}.
 
     Mean and standard deviation are rows of their own: side by side, eight columns are wider than a page.
+    Without a reference the rows of the report are left out.
     """
     lines = [
         "% Needs \\usepackage{booktabs}.",
@@ -141,21 +119,21 @@ def error_table_latex(results: Results, reference: Results) -> str:
         _latex_row(["Model", *COLUMNS]),
     ]
     for name, key, decimals in _ROWS:
-        labels = (f"{name}, mean", f"{name}, standard deviation", f"{name}, 2017 report")
+        rows = {
+            f"{name}, mean": _format(results, key, decimals),
+            f"{name}, standard deviation": _format(results, f"{key}_std", decimals),
+        }
+        if reference is not None:
+            rows[f"{name}, 2017 report"] = _format(reference, key, decimals)
         lines.append("\\midrule")
-        for label, cells in zip(labels, _formatted_rows(results, reference, key, decimals), strict=True):
+        for label, cells in rows.items():
             lines.append(_latex_row([label, *("--" if cell == _MISSING else cell for cell in cells)]))
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}"]) + "\n"
 
 
-def _formatted_rows(
-    results: Results, reference: Results, key: str, decimals: int
-) -> tuple[list[str], list[str], list[str]]:
-    def row(source: Results, field: str) -> list[str]:
-        values = [source[model][field] for model in COLUMNS]
-        return [_MISSING if value is None else f"{value:.{decimals}f}" for value in values]
-
-    return row(results, key), row(results, f"{key}_std"), row(reference, key)
+def _format(source: Results, field: str, decimals: int) -> list[str]:
+    values = [source[model][field] for model in COLUMNS]
+    return [_MISSING if value is None else f"{value:.{decimals}f}" for value in values]
 
 
 def _markdown_row(cells: Iterable[str]) -> str:

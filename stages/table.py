@@ -6,14 +6,15 @@ import click
 
 from mnist_core import tables
 from mnist_core.history import write_csv
-from stages.command import METRICS, PLOTS, StageCommand, output_file
+from mnist_core.params import load_params
+from stages.command import METRICS, PARAMS, PLOTS, StageCommand, output_file
 
 
 @click.command(cls=StageCommand)
 def main() -> None:
     """Write metrics/summary.json, metrics/error_table.{csv,md,tex} and plots/test_errors.csv."""
     results = tables.read_summary(METRICS)
-    reference = tables.load_reference()
+    reference = tables.load_reference(load_params(PARAMS).data.dataset)
     test_errors = tables.read_test_errors(PLOTS / "curves")
     texts = {
         "summary.json": json.dumps(results, indent=2, sort_keys=True) + "\n",

@@ -121,6 +121,7 @@ def test_confusion_writes_counts_and_colours_only_errors():
     assert image.get_array().mask.diagonal().all()
     assert image.get_clim() == (0, 8)  # not 99: the diagonal does not drown the errors
     assert axes.get_title() == "Model 1a (TensorFlow): 9 errors on 999 test images"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted class", "actual class")
 
 
 def test_confusion_gives_recall_for_every_digit():
@@ -138,9 +139,13 @@ def test_confusion_without_errors_and_with_an_absent_digit_can_be_drawn():
     assert axes.get_title() == "Model 2a (NumPy): 0 errors on 891 test images"
 
 
+def error_curves():
+    return pd.DataFrame([{"model": m, "epoch": e, "test_error": 4 / e} for m in MODELS for e in (1, 2)])
+
+
 def test_twins_share_a_colour_and_differ_in_line_style():
-    test_errors = pd.DataFrame([{"model": m, "epoch": e, "test_error": 4 / e} for m in MODELS for e in (1, 2)])
-    lines = {label[:2]: line for label, line in lines_by_label(plotting.draw_test_errors(test_errors).axes[0]).items()}
+    figure = plotting.draw_test_errors(error_curves())
+    lines = {label[:2]: line for label, line in lines_by_label(figure.axes[0]).items()}
     assert list(lines) == list(MODELS)
     for letter in "abcd":
         assert lines[f"1{letter}"].get_color() == lines[f"2{letter}"].get_color()
@@ -154,6 +159,7 @@ def test_no_text_is_smaller_than_eight_points():
         plotting.draw_curves(curves([5.0, 1.0], [6.0, 2.0]), "2b"),
         plotting.draw_search(TRIALS, SEARCH),
         plotting.draw_confusion(confusion(), "1a"),
+        plotting.draw_test_errors(error_curves()),
     ]
     sizes = [
         text.get_fontsize() for figure in figures for text in figure.findobj(mpl.text.Text) if text.get_text().strip()

@@ -1,10 +1,7 @@
-import pytest
-
 from mnist_core import tables
-from mnist_core.errors import UserError
 from mnist_core.registry import MODELS
 
-REFERENCE = tables.load_reference()
+REFERENCE = tables.load_reference("mnist")
 
 # Made-up numbers, one digit of each telling the model.
 RESULTS = {
@@ -82,20 +79,16 @@ def test_latex_escapes():
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("x.json", None, "x.json: no such file; dvc repro makes it"),
-        ("x.json", "{", "x.json: not valid JSON; remove it and run dvc repro"),
-        ("x.csv", None, "x.csv: no such file; dvc repro makes it"),
-        ("x.csv", "", "x.csv: not valid CSV; remove it and run dvc repro"),
-    ],
-)
-def test_a_missing_or_broken_file_is_named(tmp_path, name, content, message):
-    path = tmp_path / name
-    if content is not None:
-        path.write_text(content)
-    read = tables.read_json if name.endswith("json") else tables.read_csv
-    with pytest.raises(UserError) as caught:
-        read(path)
-    assert str(caught.value) == str(path.parent) + "/" + message
+def test_another_data_set_than_mnist_has_no_published_values():
+    assert tables.load_reference("fashion_mnist") is None
+
+
+def test_without_published_values_their_rows_are_left_out():
+    assert tables.error_table_frame(RESULTS, None)["percent"].to_list() == [
+        "train_error_mean", "train_error_std", "test_error_mean", "test_error_std",
+    ]  # fmt: skip
+    markdown = tables.error_table_markdown(RESULTS, None).splitlines()
+    assert [line.split(" | ")[0] for line in markdown[3:]] == ["| Training error, ours", "| Test error, ours"]
+    latex = tables.error_table_latex(RESULTS, None)
+    assert "report" not in latex
+    assert latex.count(" & 6.100 & ") == latex.count(" & 7.10 & ") == 1

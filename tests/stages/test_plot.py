@@ -48,7 +48,7 @@ def test_a_missing_input_is_one_line_and_leaves_the_old_figures(project):
     Path("plots/search/2d.csv").unlink()
     result = CliRunner().invoke(main, [])
     assert result.exit_code == 1
-    assert result.output == "Error: plots/search/2d.csv: no such file; dvc repro makes it\n"
+    assert result.output == "Error: plots/search/2d.csv: no such file; run `dvc repro` to write it again\n"
     assert [path.name for path in Path("plots/figures").iterdir()] == ["old.svg"]
 
 

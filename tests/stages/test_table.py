@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,14 @@ from click.testing import CliRunner
 from mnist_core.registry import MODELS
 from stages.table import main
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """Metrics and curves of all eight models."""
+    """Metrics and curves of all eight models, and params.yaml."""
     monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", "params.yaml")
     Path("metrics").mkdir()
     Path("plots/curves").mkdir(parents=True)
     for place, model in enumerate(MODELS):
@@ -50,6 +54,23 @@ def test_writes_summary_tables_and_test_errors(project):
     assert len(lines) == 1 + 8 * 2
 
 
+def test_another_data_set_has_no_rows_of_the_report(project):
+    assert "| Test error, 2017 report | 7.62 |" in run_and_read_markdown()
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("dataset: mnist", "dataset: fashion_mnist"))
+    markdown = run_and_read_markdown()
+    assert "| Test error, ours | 2.00 ± 0.25 |" in markdown
+    for kind in ("csv", "md", "tex"):
+        written = Path(f"metrics/error_table.{kind}").read_text("utf-8")
+        assert "report" not in written
+        assert "7.62" not in written
+
+
+def run_and_read_markdown():
+    CliRunner().invoke(main, [], catch_exceptions=False)
+    return Path("metrics/error_table.md").read_text("utf-8")
+
+
 def test_same_input_gives_the_same_bytes(project):
     outputs = ["metrics/summary.json", *(f"metrics/error_table.{kind}" for kind in ("csv", "md", "tex"))]
     CliRunner().invoke(main, [], catch_exceptions=False)
@@ -63,6 +84,6 @@ def test_a_missing_input_is_one_line_and_leaves_no_output(project, missing):
     Path(missing).unlink()
     result = CliRunner().invoke(main, [])
     assert result.exit_code == 1
-    assert result.output == f"Error: {missing}: no such file; dvc repro makes it\n"
+    assert result.output == f"Error: {missing}: no such file; run `dvc repro` to write it again\n"
     assert not list(Path("metrics").glob("summary*")) + list(Path("metrics").glob("error_table*"))
     assert not Path("plots/test_errors.csv").exists()
