@@ -12,7 +12,7 @@ help: ## list the targets
 setup: $(READY) ## create .venv from requirements.lock and the offline page for dvc plots
 
 $(READY): requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=/path/to/python3.11")'
 	@echo "Setting up $(VENV) from requirements.lock; the first time this takes a few minutes"
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
@@ -22,7 +22,7 @@ $(READY): requirements.lock
 repro: $(READY) ## run what changed of the whole pipeline (VERBOSE=1 prints every epoch)
 	$(if $(VERBOSE),MNIST_VERBOSE=1) dvc repro
 
-quick: $(READY) ## run the same pipeline on a slice, in minutes, as a DVC experiment
+quick: $(READY) ## run the same pipeline on a slice, in minutes (back: git checkout . && dvc checkout)
 	$(if $(VERBOSE),MNIST_VERBOSE=1) dvc exp run --set-param profile=quick
 
 test: $(READY) ## run the tests, with a real pipeline run on a slice of MNIST
@@ -41,15 +41,15 @@ plots: $(READY) ## write dvc_plots/index.html, which draws without internet
 
 bench: $(READY) ## time an epoch of ours beside Keras, PyTorch and scikit-learn; about ten minutes on an idle machine
 	python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-bench.lock
-	-python -m pip install --quiet --disable-pip-version-check torch==2.13.0 || echo "PyTorch cannot be installed here; it is skipped"
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python -m benchmarks
+	python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps 'torch==2.13.0+cpu' typing_extensions sympy mpmath networkx filelock fsspec || echo "PyTorch cannot be installed here; it is skipped"
+	python -m benchmarks
 
 lock: $(READY) ## pin the newest versions that pyproject.toml allows
 	python -m pip install --quiet uv
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade \
-	  --python-version 3.11 --group dev --output-file requirements.lock pyproject.toml
-	echo scikit-learn | uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --python-version 3.11 --no-header --constraint requirements.lock --output-file requirements-bench.lock -
+	  --python-version 3.11 --group dev --no-header --output-file requirements.lock pyproject.toml
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade \
+	  --python-version 3.11 --group bench --constraint requirements.lock --output-file requirements-bench.lock --no-header
 
 clean: ## remove the environment, caches of tools and drawn plots; keep data and results
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dvc_plots

@@ -16,7 +16,7 @@ from stages.command import METRICS, PARAMS, PLOTS, PREPARED, StageCommand, clust
 def main(workers: int | None, scheduler: str | None) -> None:
     """Compare 1x with 2x from equal weights on equal batches, with the active profile's `parity` in params.yaml."""
     params = load_params(PARAMS)
-    architectures = {letter: params.architecture(f"2{letter}") for letter in "abcd"}
+    architectures = dict(params.architectures)
     with open_cluster(num_workers=workers, scheduler=scheduler) as client:
         records, curves = compare_twins(client, architectures, PREPARED.resolve(), **params.active.parity.model_dump())
     with output_file(METRICS / "parity.json") as metrics, output_file(PLOTS / "parity.csv") as plot:

@@ -1,9 +1,9 @@
-"""Are the hand-written gradients right? Each is compared with three others that share nothing with it.
+"""Are the hand-written gradients right? Each is compared with three others.
 
 1. Central finite differences of the loss, along random directions and on single coordinates: the definition itself.
 2. A reference classifier with the same weights that differentiates automatically. It is passed in, so that this
    module needs nothing but NumPy.
-3. The loop layers of `naive`.
+3. The loop layers of `naive`, which share only the padding rule with ours.
 
 Every layer is checked inside the smallest network that has it, because a loss has a gradient and a layer alone has not.
 All arithmetic should be float64: the differences are then far smaller than any fault.

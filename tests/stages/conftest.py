@@ -36,3 +36,4 @@ def shared_cluster(client, monkeypatch):
 
     monkeypatch.setattr("stages.search.open_cluster", open_cluster)
     monkeypatch.setattr("stages.train.open_cluster", open_cluster)
+    monkeypatch.setattr("stages.parity.open_cluster", open_cluster)

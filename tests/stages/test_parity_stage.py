@@ -1,0 +1,47 @@
+"""Stage parity, in a small project."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from ruamel.yaml import YAML
+
+from stages.parity import main
+
+
+@pytest.fixture
+def project(small_project, shared_cluster):
+    """The two smallest networks only, and few steps: training is tested elsewhere."""
+    set_parity(small_project, steps=[1, 3], epochs=2, batch_size=65)
+    return small_project
+
+
+def set_parity(project, **values):
+    yaml = YAML(typ="safe")
+    params = yaml.load(project / "params.yaml")
+    params["profiles"]["quick"]["parity"].update(values)
+    for letter in "bcd":
+        params["architectures"][letter] = params["architectures"]["a"]
+    yaml.dump(params, project / "params.yaml")
+
+
+def test_writes_the_comparison_and_the_curves_and_the_same_again(project):
+    written = []
+    for _ in range(2):
+        result = CliRunner().invoke(main, [])
+        assert result.exit_code == 0, result.output
+        written.append([(project / name).read_bytes() for name in ("metrics/parity.json", "plots/parity.csv")])
+    assert written[0] == written[1]
+    records = json.loads(written[0][0])
+    assert list(records) == ["a", "b", "c", "d"]
+    assert list(records["a"]["logit_difference"]) == ["1", "3"]
+    assert written[0][1].decode().splitlines()[0] == "letter,framework,epoch,test_error"
+
+
+def test_a_step_after_the_last_epoch_is_one_line_and_leaves_nothing(project):
+    set_parity(project, steps=[999])
+    result = CliRunner().invoke(main, [])
+    assert result.output == "Error: parity.steps: step 999 comes after the last, 4, of parity.epochs\n"
+    assert result.exit_code == 1
+    assert not (project / "metrics").exists()
+    assert not (project / "plots").exists()
