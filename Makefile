@@ -26,7 +26,7 @@ quick: $(READY) ## run the same pipeline on a slice, in minutes (back: git check
 	$(if $(VERBOSE),MNIST_VERBOSE=1) dvc exp run --set-param profile=quick
 
 test: $(READY) ## run the tests, with a real pipeline run on a slice of MNIST
-	python -m pytest --numprocesses 2 --dist loadgroup
+	python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(READY) ## check style and types
 	ruff check .

@@ -16,7 +16,7 @@ from mnist_core.registry import MODELS
 ROOT = Path(__file__).parent.parent
 RAW = ROOT / "data" / "raw"
 
-pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 
 def run(directory, *command, check=True):
