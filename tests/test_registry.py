@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnist_core.architectures import output_shapes
+from mnist_core.architectures import Dense, output_shapes
 from mnist_core.data.dataset import load_split
 from mnist_core.model_file import load_model, save_model
 from mnist_core.params import load_params
@@ -108,3 +108,18 @@ def test_the_numpy_path_never_imports_tensorflow():
     imported = json.loads(result.stdout.splitlines()[-1])
     assert "mnist_core.training" in imported
     assert [name for name in imported if name.split(".")[0] in ("tensorflow", "keras")] == []
+
+
+@pytest.mark.parametrize("framework", ["numpy", "tensorflow"])
+def test_a_loss_and_a_step_worked_out_by_hand(framework):
+    rng = np.random.default_rng(0)
+    network = build_classifier(framework, (Dense(10),), rng=rng, input_shape=(1, 1, 1), dtype="float64")
+    network.set_weights({"dense_1.kernel": np.zeros((1, 10)), "dense_1.bias": np.zeros(10)})
+    images, labels = np.full((1, 1, 1, 1), 2.0), np.array([3])
+    loss = network.train_epoch(images, labels, np.array([0]), batch_size=1, learning_rate=0.5)
+    assert loss == pytest.approx(2.302585092994046, abs=1e-12)  # ln 10: ten equal probabilities
+    # The gradient of the logits is 0.1, and -0.9 for the right class; the pixel is 2.
+    expected = np.full(10, -0.05)
+    expected[3] = 0.45
+    np.testing.assert_allclose(network.get_weights()["dense_1.bias"], expected, rtol=1e-12)
+    np.testing.assert_allclose(network.get_weights()["dense_1.kernel"], [2 * expected], rtol=1e-12)

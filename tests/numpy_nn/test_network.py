@@ -28,19 +28,6 @@ def train(network, images, labels, batch_size, learning_rate=0.1):
     return network.train_epoch(images, labels, order, batch_size=batch_size, learning_rate=learning_rate)
 
 
-def test_a_loss_and_a_step_worked_out_by_hand():
-    network = classifier(LINEAR, input_shape=(1, 1, 1), dtype="float64")
-    network.set_weights({"dense_1.kernel": np.zeros((1, 10)), "dense_1.bias": np.zeros(10)})
-    images, labels = np.full((1, 1, 1, 1), 2.0), np.array([3])
-    loss = network.train_epoch(images, labels, np.array([0]), batch_size=1, learning_rate=0.5)
-    assert loss == pytest.approx(2.302585092994046, abs=1e-12)  # ln 10: ten equal probabilities
-    # The gradient of the logits is 0.1, and -0.9 for the right class; the pixel is 2.
-    expected = np.full(10, -0.05)
-    expected[3] = 0.45
-    np.testing.assert_allclose(network.get_weights()["dense_1.bias"], expected, rtol=1e-12)
-    np.testing.assert_allclose(network.get_weights()["dense_1.kernel"], [2 * expected], rtol=1e-12)
-
-
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(
     count=st.integers(1, 130),
