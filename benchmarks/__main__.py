@@ -1,13 +1,13 @@
 """Times every architecture on every contender, writes benchmarks/results.json and the tables of docs/benchmarks.md."""
 
 import json
-import os
 import platform
 import time
 from pathlib import Path
 from typing import Any
 
 import click
+from dask.system import CPU_COUNT
 
 from benchmarks.contenders import BATCH_SIZE
 from benchmarks.document import replace_section, section
@@ -50,13 +50,12 @@ def main(images: int, repeats: int, minutes: float, data: Path | None, results: 
     replace_section(text, "")  # a page without markers is found now, not after ten minutes
     directory, described = _images(data, images)
 
-    cores = len(os.sched_getaffinity(0))
     # Quick ones first: each takes its even share of what is left, so the convolutions get what the others spare.
     jobs = sorted(
-        ((threads, letter) for threads in dict.fromkeys((cores, 1)) for letter in architectures),
+        ((threads, letter) for threads in dict.fromkeys((CPU_COUNT, 1)) for letter in architectures),
         key=lambda job: any(isinstance(layer, Conv2D) for layer in architectures[job[1]]),
     )
-    groups: dict[int, dict[str, Group]] = {cores: {}, 1: {}}
+    groups: dict[int, dict[str, Group]] = {CPU_COUNT: {}, 1: {}}
     end = time.monotonic() + 60 * minutes
     for done, (threads, letter) in enumerate(jobs):
         click.echo(f"Architecture {letter}, {threads} thread{'s'[: threads > 1]} (seconds)", err=True)
@@ -74,11 +73,11 @@ def main(images: int, repeats: int, minutes: float, data: Path | None, results: 
 
     measured = [group for by_letter in groups.values() for group in by_letter.values()]
     content: dict[str, Any] = {
-        **summarise(groups[cores], architectures, images=images),
+        **summarise(groups[CPU_COUNT], architectures, images=images),
         "one_thread": summarise(groups[1], architectures, images=images),
         "machine": {
             "cpu": _cpu(),
-            "cores": cores,
+            "cores": CPU_COUNT,
             "blas_kernel": measured[0].blas_kernel,
             "versions": {"python": platform.python_version()}
             | {name: version for group in measured for name, version in group.versions.items()},

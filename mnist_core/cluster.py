@@ -6,12 +6,12 @@ are.
 """
 
 import logging
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import dask
+from dask.system import CPU_COUNT
 from distributed import Client, Future, LocalCluster, wait
 from tqdm import tqdm
 
@@ -49,7 +49,7 @@ def open_cluster(*, num_workers: int | None = None, scheduler: str | None = None
         # Before the workers start: BLAS and TensorFlow read these when they are loaded.
         dask.config.set({"distributed.nanny.pre-spawn-environ": _ONE_THREAD}),
         LocalCluster(
-            n_workers=num_workers or len(os.sched_getaffinity(0)),
+            n_workers=num_workers or CPU_COUNT,
             threads_per_worker=1,
             memory_limit=0,
             dashboard_address="127.0.0.1:0",  # None would mean port 8787, with a warning if it is taken

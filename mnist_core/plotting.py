@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from mnist_core.registry import MODELS
-from mnist_core.results import read_csv, read_json
+from mnist_core.results import CONFUSION_COLUMNS, CURVE_COLUMNS, SEARCH_KEYS, read_csv, read_json
 
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "#D9D9D9"
@@ -66,15 +66,15 @@ def write_figures(plots: Path, searches: Path, output: Path) -> None:
         UserError: an input file is missing or broken.
     """
     for model in MODELS:
-        curves = read_csv(plots / "curves" / f"{model}.csv")
-        counts = read_csv(plots / "confusion" / f"{model}.csv")
-        trials = read_csv(plots / "search" / f"{model}.csv")
-        search = read_json(searches / f"{model}.json")
+        curves = read_csv(plots / "curves" / f"{model}.csv", CURVE_COLUMNS)
+        counts = read_csv(plots / "confusion" / f"{model}.csv", CONFUSION_COLUMNS)
+        trials = read_csv(plots / "search" / f"{model}.csv", ["learning_rate", "epoch", "validation_error"])
+        search = read_json(searches / f"{model}.json", SEARCH_KEYS)
         with figure_style():
             save_figure(draw_curves(curves, model), output / f"curves_{model}")
             save_figure(draw_confusion(counts, model), output / f"confusion_{model}")
             save_figure(draw_search(trials, search), output / f"search_{model}")
-    test_errors = read_csv(plots / "test_errors.csv")
+    test_errors = read_csv(plots / "test_errors.csv", ["model", "epoch", "test_error"])
     with figure_style():
         save_figure(draw_test_errors(test_errors), output / "test_errors")
 
@@ -131,7 +131,7 @@ def draw_search(trials: pd.DataFrame, search: Mapping[str, Any]) -> Figure:
             curve["validation_error"],
             color=colours[place % len(colours)],
             linestyle=_LINE_STYLES[place % len(_LINE_STYLES)],
-            label=f"{rate:g}" + (f" (diverged after {_epochs(trial['epochs'])})" if trial["diverged"] else ""),
+            label=f"{rate:g}" + (" (diverged)" if trial["diverged"] else ""),
         )
     axes.plot(
         search["epochs"],
@@ -245,10 +245,6 @@ def _axes(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
 
 def _describe(model: str) -> str:
     return f"Model {model} ({FRAMEWORK_NAMES[MODELS[model][0]]})"
-
-
-def _epochs(count: int) -> str:
-    return f"{count} epoch" if count == 1 else f"{count} epochs"
 
 
 def _scale_epochs(axes: Axes, epochs: Any) -> None:

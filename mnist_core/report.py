@@ -7,6 +7,7 @@ is trained or scored here, and the same files give the same bytes.
 
 import base64
 import io
+import itertools
 import os
 import posixpath
 import re
@@ -22,7 +23,6 @@ import jinja2
 import latex2mathml.converter
 import matplotlib.image
 import numpy as np
-import pandas as pd
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
@@ -46,7 +46,7 @@ from mnist_core.model_file import load_model
 from mnist_core.params import Params, framework_and_letter
 from mnist_core.plotting import BLUE, FRAMEWORK_NAMES, VERMILLION, figure_style
 from mnist_core.registry import MODELS
-from mnist_core.results import REMEDY, read_csv, read_json
+from mnist_core.results import CONFUSION_COLUMNS, CURVE_COLUMNS, ERROR_KEYS, REMEDY, SEARCH_KEYS, read_csv, read_json
 from mnist_core.tables import COLUMNS, load_reference
 
 MAX_GALLERY = 60
@@ -84,10 +84,10 @@ def build_report(params: Params, sources: ReportSources, *, page_directory: Path
     Raises:
         UserError: a file is missing or unreadable, or a formula of the derivations cannot be converted.
     """
-    summary = read_json(sources.summary)
-    for model in MODELS:
-        if model not in summary:
-            raise UserError(f"{sources.summary}: no entry for model {model}; {REMEDY}")
+    summary = read_json(sources.summary, MODELS)
+    for model, key in itertools.product(MODELS, ERROR_KEYS):
+        if key not in summary[model]:
+            raise UserError(f"{sources.summary}: no key {key} in {model}; {REMEDY}")
     reference = load_reference(params.data.dataset)
     best = min(MODELS, key=lambda model: summary[model]["test_error"])
     return _template().render(
@@ -157,14 +157,6 @@ def _read_text(path: Path) -> str:
         raise UserError(f"{path}: no such file; {REMEDY}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not readable ({error}); {REMEDY}") from error
-
-
-def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    frame = read_csv(path)
-    missing = [column for column in columns if column not in frame.columns]
-    if missing or frame.empty:
-        raise UserError(f"{path}: no {'column ' + missing[0] if missing else 'rows'}; {REMEDY}")
-    return frame
 
 
 def _load_array(path: Path, key: str | None = None) -> Array:
@@ -318,11 +310,9 @@ def _model_section(
 ) -> _ModelSection:
     framework, letter = framework_and_letter(model)
     model_params = params.active.model(model)
-    search = read_json(sources.search / f"{model}.json")
+    search = read_json(sources.search / f"{model}.json", SEARCH_KEYS)
     rates = [trial["learning_rate"] for trial in search["trials"]]
-    curves = _read_table(
-        sources.curves / f"{model}.csv", ["epoch", "train_error", "train_error_std", "test_error", "test_error_std"]
-    )
+    curves = read_csv(sources.curves / f"{model}.csv", CURVE_COLUMNS)
     rows: list[dict[str, float]] = curves.to_dict("records")  # type: ignore[assignment]
     last = rows[-1]["epoch"]
     chosen = next(trial for trial in search["trials"] if trial["learning_rate"] == search["learning_rate"])
@@ -365,7 +355,7 @@ def _model_section(
 
 
 def _confusion(path: Path) -> list[list[int]]:
-    frame = _read_table(path, ["actual", "predicted", "count"])
+    frame = read_csv(path, CONFUSION_COLUMNS)
     counts = np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64)
     counts[frame["actual"], frame["predicted"]] = frame["count"]
     table: list[list[int]] = counts.tolist()
@@ -547,7 +537,7 @@ def _parity_rows(path: Path, steps: Sequence[int]) -> list[_ParityRow]:
 
 def _parity_figure(path: Path) -> Markup:
     """Draw the test error of both twins: where one line hides the other they agree."""
-    curves = _read_table(path, ["letter", "framework", "epoch", "test_error"])
+    curves = read_csv(path, ["letter", "framework", "epoch", "test_error"])
     with figure_style():
         figure = Figure(figsize=(6.4, 4.4))
         panels = figure.subplots(2, 2, sharex=True)

@@ -1,8 +1,9 @@
 """Chooses learning rate and number of epochs by validation error; the test images play no part.
 
 Each candidate rate is trained once, with the validation error taken after every epoch. The pair (rate, epoch) with the
-lowest error wins; of equal pairs the one with fewer epochs, then the larger rate. A run that diverges is recorded and
-cannot win.
+lowest error wins; of equal pairs the one with fewer epochs, then the larger rate. A trial that diverges is recorded and
+cannot win: its loss or a weight is no longer finite, or its last epoch has a higher training loss than its first. The
+latter is a collapse: at too large a rate a network may learn for some epochs, then lose its ReLU units and guess.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ _SMALLEST_PROBE = 1e-6
 
 @dataclass(frozen=True)
 class Trial:
-    """One candidate learning rate: `epochs` finite epochs; the best of them, None if it diverged."""
+    """One candidate learning rate: `epochs` finite epochs; the best of them, None if it diverged or collapsed."""
 
     learning_rate: float
     diverged: bool
@@ -119,7 +120,7 @@ def choose(rates: Sequence[float], states: Sequence[TrainingState], probes: tupl
 
 
 def _trial(rate: float, state: TrainingState) -> Trial:
-    if state.diverged:
+    if state.diverged or state.records[-1].loss > state.records[0].loss:
         return Trial(rate, True, len(state.records), None, None)
     best = min(state.records, key=lambda record: (record.errors["validation"], record.epoch))
     return Trial(rate, False, len(state.records), best.epoch, percent(best.errors["validation"]))

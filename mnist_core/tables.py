@@ -10,7 +10,7 @@ from typing import TypeAlias
 import pandas as pd
 
 from mnist_core.registry import MODELS
-from mnist_core.results import read_csv, read_json
+from mnist_core.results import ERROR_KEYS, read_csv, read_json
 
 Results: TypeAlias = Mapping[str, Mapping[str, float | None]]
 """Model name -> its numbers by name, such as "test_error" (percent); None where there is none."""
@@ -49,9 +49,9 @@ def read_summary(metrics: Path) -> Results:
     """Gather `<model>.json` of all eight models from a directory of metrics.
 
     Raises:
-        UserError: a file is missing or is not JSON.
+        UserError: a file is missing, is not JSON or lacks an error.
     """
-    return {model: read_json(metrics / f"{model}.json") for model in MODELS}
+    return {model: read_json(metrics / f"{model}.json", ERROR_KEYS) for model in MODELS}
 
 
 def read_test_errors(curves: Path) -> pd.DataFrame:
@@ -61,9 +61,10 @@ def read_test_errors(curves: Path) -> pd.DataFrame:
         Columns model, epoch, test_error.
 
     Raises:
-        UserError: a file is missing or is not CSV.
+        UserError: a file is missing, is not CSV or lacks a column.
     """
-    frames = [read_csv(curves / f"{model}.csv")[["epoch", "test_error"]].assign(model=model) for model in MODELS]
+    columns = ["epoch", "test_error"]
+    frames = [read_csv(curves / f"{model}.csv", columns)[columns].assign(model=model) for model in MODELS]
     return pd.concat(frames, ignore_index=True)[["model", "epoch", "test_error"]]
 
 

@@ -87,16 +87,16 @@ TRIALS = pd.DataFrame(
 def test_search_draws_a_line_for_each_rate_and_marks_the_best_point():
     axes = plotting.draw_search(TRIALS, SEARCH).axes[0]
     lines = lines_by_label(axes)
-    assert list(lines) == ["1 (diverged after 1 epoch)", "0.1", "best: 1.50 % at epoch 3"]
+    assert list(lines) == ["1 (diverged)", "0.1", "best: 1.50 % at epoch 3"]
     assert list(lines["0.1"].get_ydata()) == [9.0, 2.0, 1.5]
-    assert list(lines["1 (diverged after 1 epoch)"].get_ydata()) == [88.0]
+    assert list(lines["1 (diverged)"].get_ydata()) == [88.0]
     assert lines["best: 1.50 % at epoch 3"].get_xydata().tolist() == [[3.0, 1.5]]
 
 
 def test_a_trial_that_diverged_in_its_first_epoch_has_a_label_and_no_points():
     search = SEARCH | {"trials": [SEARCH["trials"][0], SEARCH["trials"][1] | {"epochs": 0}]}
     axes = plotting.draw_search(TRIALS[TRIALS["learning_rate"] == 0.1], search).axes[0]
-    assert len(lines_by_label(axes)["1 (diverged after 0 epochs)"].get_ydata()) == 0
+    assert len(lines_by_label(axes)["1 (diverged)"].get_ydata()) == 0
 
 
 def confusion():

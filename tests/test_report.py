@@ -267,6 +267,15 @@ def test_text_from_files_is_escaped(root):
     assert "<script" not in build(root)
 
 
+def test_a_missing_key_is_named_in_one_line(root):
+    path = root / "metrics/summary.json"
+    summary = json.loads(path.read_text())
+    del summary["2c"]["test_error_std"]
+    path.write_text(json.dumps(summary))
+    with pytest.raises(UserError, match=re.escape(f"{path}: no key test_error_std in 2c; run `dvc repro`")):
+        build(root)
+
+
 @pytest.mark.parametrize(
     "name",
     [

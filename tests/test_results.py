@@ -17,7 +17,11 @@ def test_reads_what_was_written(tmp_path):
         ("x.json", None, "x.json: no such file; run `dvc repro` to write it again"),
         ("x.json", "{", "x.json: not valid JSON; run `dvc repro` to write it again"),
         ("x.csv", None, "x.csv: no such file; run `dvc repro` to write it again"),
+        ("x.json", '{"a": 1}', "x.json: no key b; run `dvc repro` to write it again"),
+        ("x.json", "[]", "x.json: no key a; run `dvc repro` to write it again"),
         ("x.csv", "", "x.csv: not valid CSV; run `dvc repro` to write it again"),
+        ("x.csv", "a\n1\n", "x.csv: no column b; run `dvc repro` to write it again"),
+        ("x.csv", "a,b\n", "x.csv: no rows; run `dvc repro` to write it again"),
     ],
 )
 def test_a_missing_or_broken_file_is_named(tmp_path, name, content, message):
@@ -26,5 +30,5 @@ def test_a_missing_or_broken_file_is_named(tmp_path, name, content, message):
         path.write_text(content)
     read = results.read_json if name.endswith("json") else results.read_csv
     with pytest.raises(UserError) as caught:
-        read(path)
+        read(path, ["a", "b"])
     assert str(caught.value) == str(path.parent) + "/" + message

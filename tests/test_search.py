@@ -28,8 +28,9 @@ def run(prepared):
     )
 
 
-def finished(*errors, diverged=False):
-    records = (EpochRecord(epoch, 1.0, {"validation": error}) for epoch, error in enumerate(errors, 1))
+def finished(*errors, losses=None, diverged=False):
+    pairs = zip(errors, losses or [1.0] * len(errors), strict=True)
+    records = (EpochRecord(epoch, loss, {"validation": error}) for epoch, (error, loss) in enumerate(pairs, 1))
     return TrainingState({}, tuple(records), diverged)
 
 
@@ -51,6 +52,12 @@ class TestChoose:
         result = choose([1.0, 0.1], [finished(0.01, diverged=True), finished(0.5, 0.4)])
         assert (result.learning_rate, result.epochs, result.validation_error) == (0.1, 2, 40.0)
         assert result.trials[0] == Trial(1.0, True, 1, None, None)
+
+    def test_a_collapse_counts_as_diverged_however_good_its_best_epoch_was(self):
+        collapsed = finished(0.2, 0.01, 0.9, losses=(0.5, 0.1, 2.3))
+        result = choose([1.0, 0.1], [collapsed, finished(0.5, 0.4, 0.3, losses=(2.0, 1.0, 0.5))])
+        assert (result.learning_rate, result.epochs) == (0.1, 3)
+        assert result.trials[0] == Trial(1.0, True, 3, None, None)
 
     def test_the_curves_have_a_row_for_every_finite_epoch(self):
         result = choose([1.0, 0.1], [finished(0.25, diverged=True), finished(0.5, 1 / 3)])

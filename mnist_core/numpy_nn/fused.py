@@ -18,36 +18,20 @@ import numpy as np
 from mnist_core.classifier import Array
 
 
-class ImagesLast:
-    """(N, H, W, C) -> (C, H, W, N), the layout of `ConvReLUPool`."""
+class SwapImagesAndChannels:
+    """(N, H, W, C) -> (C, H, W, N), the layout of `ConvReLUPool`; and back, for it is its own inverse."""
 
     def __init__(self) -> None:
         self.parameters: dict[str, Array] = {}
         self.gradients: dict[str, Array] = {}
 
     def forward(self, inputs: Array) -> Array:
-        """Move the images to the last, contiguous axis."""
+        """Exchange the first and the last axis, in memory too."""
         return np.ascontiguousarray(inputs.transpose(3, 1, 2, 0))
 
     def backward(self, grad_output: Array) -> Array:
-        """Move them back."""
-        return grad_output.transpose(3, 1, 2, 0)
-
-
-class ImagesFirst:
-    """(C, H, W, N) -> (N, H, W, C), back to the layout of the other layers."""
-
-    def __init__(self) -> None:
-        self.parameters: dict[str, Array] = {}
-        self.gradients: dict[str, Array] = {}
-
-    def forward(self, inputs: Array) -> Array:
-        """Move the images to the first axis."""
-        return np.ascontiguousarray(inputs.transpose(3, 1, 2, 0))
-
-    def backward(self, grad_output: Array) -> Array:
-        """Move them back to the last."""
-        return np.ascontiguousarray(grad_output.transpose(3, 1, 2, 0))
+        """Exchange them back."""
+        return self.forward(grad_output)
 
 
 class ConvReLUPool:

@@ -22,6 +22,7 @@ from mnist_core.architectures import (
     LayerSpec,
     MaxPool2D,
     Shape,
+    check_classifier,
     layer_names,
     parameter_shapes,
 )
@@ -97,7 +98,7 @@ def build_network(
     for name, spec, following in specs:
         fused_with_pooling = fuse and _is_fusible(spec, following)
         if fused_with_pooling != images_last:
-            named.append(("", fused.ImagesLast() if fused_with_pooling else fused.ImagesFirst()))
+            named.append(("", fused.SwapImagesAndChannels()))
             images_last = fused_with_pooling
         if isinstance(spec, MaxPool2D):
             named.append(("", layers.MaxPool2D(spec.pool_size, stride=spec.stride, padding=spec.padding)))
@@ -138,6 +139,9 @@ class NumPyClassifier:
         dtype: "float32" or "float64", of the weights and of all arithmetic.
         num_threads: threads that share a batch's chunks; by default OMP_NUM_THREADS or the number of cores.
         fuse: see `build_network`.
+
+    Raises:
+        ValueError: the layers do not fit together or do not end in ten logits.
     """
 
     def __init__(
@@ -150,6 +154,7 @@ class NumPyClassifier:
         num_threads: int | None = None,
         fuse: bool = True,
     ) -> None:
+        check_classifier(architecture, input_shape)
         self.architecture = architecture
         self._shapes = parameter_shapes(architecture, input_shape)
         self._dtype = np.dtype(dtype)

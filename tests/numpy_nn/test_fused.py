@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mnist_core.numpy_nn import layers
-from mnist_core.numpy_nn.fused import ConvReLUPool, ImagesFirst, ImagesLast
+from mnist_core.numpy_nn.fused import ConvReLUPool, SwapImagesAndChannels
 
 
 def run(chain, inputs, grad_output=None):
@@ -28,7 +28,7 @@ def draw(shape, rng, ties):
 
 def both_chains(kernel, bias):
     plain = [layers.Conv2D(kernel, bias), layers.ReLU(), layers.MaxPool2D(2, stride=2)]
-    return plain, [ImagesLast(), ConvReLUPool(kernel, bias), ImagesFirst()]
+    return plain, [SwapImagesAndChannels(), ConvReLUPool(kernel, bias), SwapImagesAndChannels()]
 
 
 def assert_same(plain, fused, inputs, rng, ties):
@@ -67,7 +67,7 @@ def test_shapes_may_alternate_and_parameters_may_change():
 
 
 def test_all_equal_pixels_give_the_gradient_to_the_first():
-    fused = [ImagesLast(), ConvReLUPool(np.ones((1, 1, 1, 1)), np.zeros(1)), ImagesFirst()]
+    fused = [SwapImagesAndChannels(), ConvReLUPool(np.ones((1, 1, 1, 1)), np.zeros(1)), SwapImagesAndChannels()]
     _, gradient = run(fused, np.ones((1, 2, 4, 1)), np.array([5.0, 7.0]).reshape(1, 1, 2, 1))
     assert gradient[0, :, :, 0].tolist() == [[5, 0, 7, 0], [0, 0, 0, 0]]
 

@@ -107,6 +107,11 @@ def test_predictions_do_not_depend_on_the_images_beside_them(architecture):
     np.testing.assert_allclose(one_by_one, together, rtol=0, atol=1e-13)
 
 
+def test_a_network_that_does_not_end_in_ten_logits_is_refused():
+    with pytest.raises(ValueError, match="10 units"):
+        classifier((Dense(9),))
+
+
 def test_weights_that_do_not_fit_are_refused():
     network = classifier(LINEAR)
     weights = network.get_weights()
