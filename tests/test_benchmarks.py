@@ -75,6 +75,7 @@ def test_tables_show_figures_ratios_machine_and_what_was_skipped():
     assert lines.count("| NumPy (ours) | 0.2 (0.1 to 0.4); **0.50** |") == 2
     assert lines.count("| TensorFlow (ours) | 5,000 |") == 2
     assert "| NumPy (ours) / TensorFlow (ours) | all | a | 0.50 | 0.85 | reached |" in lines
+    assert "| peak memory of NumPy (ours), MiB | any | any | 430 | 1024 | reached |" in lines
     assert "- scikit-learn, a: no hidden layers." in lines
 
 

@@ -180,6 +180,7 @@ def test_the_search_shows_what_diverged_and_what_was_probed(page, html):
     assert "The report of 2017 chose learning rate 0.001 on a loss summed over the batch and\n107 epochs." in html
     assert "The report of 2017 chose learning rate 0.1 and\n85 epochs." in html
     assert "Probed downward:\n10 does not train, 1 trains.\n" in html
+    assert html.count("Diverged: the loss or a weight became infinite, or ") == 4  # the models of which a trial did
 
 
 def test_epochs_are_listed_in_the_words_of_the_report(page):
