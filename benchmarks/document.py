@@ -112,17 +112,12 @@ def _promises(both: Mapping[str, Any], one: Mapping[str, Any]) -> str:
             for letter, limit in by_letter.items():
                 if letter in seconds.get(name, {}) and letter in seconds.get(other, {}):
                     measured = seconds[name][letter] / seconds[other][letter]
-                    lines.append(
-                        f"| {NAMES[name]} / {NAMES[other]} | {threads} | {letter} | {measured:.2f} | {limit} |"
-                        f" {_verdict(measured, limit)} |"
-                    )
+                    lines.append(_promise(f"{NAMES[name]} / {NAMES[other]}", threads, letter, measured, limit))
     peak = max(peak for figures in (both, one) for peak in figures["peak_rss_mb"]["numpy"].values())
-    lines.append(
-        f"| peak memory of {NAMES['numpy']}, MiB | any | any | {peak} | {_LARGEST_NUMPY_PEAK} |"
-        f" {_verdict(peak, _LARGEST_NUMPY_PEAK)} |"
-    )
+    lines.append(_promise(f"peak memory of {NAMES['numpy']}, MiB", "any", "any", peak, _LARGEST_NUMPY_PEAK, decimals=0))
     return "\n".join(lines)
 
 
-def _verdict(measured: float, limit: float) -> str:
-    return "reached" if measured <= limit else "missed"
+def _promise(what: str, threads: str, network: str, measured: float, limit: float, *, decimals: int = 2) -> str:
+    verdict = "reached" if measured <= limit else "missed"
+    return f"| {what} | {threads} | {network} | {measured:.{decimals}f} | {limit} | {verdict} |"
