@@ -13,6 +13,7 @@ import vl_convert
 from click.testing import CliRunner
 from dvc_render import VegaRenderer
 
+from mnist_core.registry import MODELS
 from stages import plots_page
 
 ROOT = Path(__file__).parents[1]
@@ -41,9 +42,10 @@ EXAMPLES = {
 }
 
 
-def filled(template, revisions=("workspace",)):
-    """Fill a template as DVC does."""
-    x, y, content = EXAMPLES[template]
+def filled(template, revisions=("workspace",), content=None):
+    """Fill a template as DVC does, by default with its example."""
+    x, y, example = EXAMPLES[template]
+    content = content or example
     rows = [row | {"rev": rev} for rev in revisions for row in csv.DictReader(content.splitlines())]
     renderer = VegaRenderer(
         rows,
@@ -118,6 +120,27 @@ def test_search_marks_the_first_of_the_best_epochs():
     assert "learning rate: 0.1" in points[0]
 
 
+@pytest.mark.parametrize("loser", ["1.0,1,4.0\n1.0,2,1.0\n", "1.0,1,4.0\n1.0,2,1.0\n1.0,3,88.0\n"])
+def test_search_marks_no_trial_that_diverged_or_collapsed(loser):
+    """Whichever error it had before."""
+    content = f"learning_rate,epoch,validation_error\n{loser}0.1,1,9.0\n0.1,2,3.0\n0.1,3,3.5\n"
+    (point,) = marks(drawn(filled("search", content=content)), "point")
+    assert "An x: 2" in point
+    assert "learning rate: 0.1" in point
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_search_marks_what_the_committed_search_chose(model):
+    content, metrics = (
+        subprocess.run(["git", "show", f"HEAD:{path}"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for path in (f"plots/search/{model}.csv", f"metrics/{model}.json")
+    )
+    chosen = json.loads(metrics)
+    (point,) = marks(drawn(filled("search", content=content)), "point")
+    assert f"An x: {chosen['epochs']};" in point
+    assert f"learning rate: {chosen['learning_rate']:g};" in point
+
+
 def test_models_tell_twins_by_dashes():
     svg = drawn(filled("models"))
     lines = marks(svg, "line mark")
@@ -138,8 +161,7 @@ def test_parity_of_twins_draws_with_the_models_template():
         "letter,framework,epoch,test_error\na,tensorflow,1,10.93\na,numpy,1,10.93\na,tensorflow,2,9.78\n"
         "a,numpy,2,9.78\nd,tensorflow,1,3.4\nd,numpy,1,3.5\nd,tensorflow,2,2.0\nd,numpy,2,2.1\n"
     )
-    spec = filled("models")
-    spec["data"]["values"] = [row | {"rev": "workspace"} for row in csv.DictReader(content.splitlines())]
+    spec = filled("models", content=content)
     looks = [re.search('architecture: (.+?); framework: (.+?)"', line) for line in marks(drawn(spec), "line mark")]
     assert [look.groups() for look in looks] == [
         ("a", "TensorFlow"),
