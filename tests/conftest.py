@@ -1,4 +1,7 @@
-"""Fixtures for tests of training and everything after it: a small learnable data set, and one cluster for all tests."""
+"""Fixtures: a small learnable data set, one cluster for all tests, and the committed results."""
+
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +23,17 @@ def prepared(tmp_path_factory):
             image[row : row + 6, column : column + 4] = rng.integers(80, 255, (6, 4))
         save_split(directory, name, images, labels)
     return directory
+
+
+@pytest.fixture(scope="session")
+def committed():
+    """Reader of the committed text of a file: a user's own experiment in the work tree makes no result wrong."""
+
+    def read(path):
+        command = ["git", "show", f"HEAD:{path}"]
+        return subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout
+
+    return read
 
 
 @pytest.fixture(scope="session")

@@ -130,13 +130,9 @@ def test_search_marks_no_trial_that_diverged_or_collapsed(loser):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_search_marks_what_the_committed_search_chose(model):
-    content, metrics = (
-        subprocess.run(["git", "show", f"HEAD:{path}"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        for path in (f"plots/search/{model}.csv", f"metrics/{model}.json")
-    )
-    chosen = json.loads(metrics)
-    (point,) = marks(drawn(filled("search", content=content)), "point")
+def test_search_marks_what_the_committed_search_chose(model, committed):
+    chosen = json.loads(committed(f"metrics/{model}.json"))
+    (point,) = marks(drawn(filled("search", content=committed(f"plots/search/{model}.csv"))), "point")
     assert f"An x: {chosen['epochs']};" in point
     assert f"learning rate: {chosen['learning_rate']:g};" in point
 

@@ -1,0 +1,30 @@
+"""The committed results of the paper profile keep what the project promises."""
+
+import json
+
+import pytest
+
+LARGEST_TEST_ERROR = {"a": 7.8, "b": 2.3, "c": 2.2, "d": 1.25}  # percent, mean over the seeds
+LARGEST_GAP_BETWEEN_TWINS = 0.35  # percentage points
+
+
+@pytest.fixture
+def summary(committed):
+    return json.loads(committed("metrics/summary.json"))
+
+
+@pytest.mark.parametrize("letter", "abcd")
+def test_test_errors_stay_below_their_limits(summary, letter):
+    for model in (f"1{letter}", f"2{letter}"):
+        assert summary[model]["test_error"] <= LARGEST_TEST_ERROR[letter]
+
+
+@pytest.mark.parametrize("letter", "abcd")
+def test_twins_agree(summary, letter):
+    gap = abs(summary[f"1{letter}"]["test_error"] - summary[f"2{letter}"]["test_error"])
+    assert gap <= LARGEST_GAP_BETWEEN_TWINS
+
+
+def test_the_summary_repeats_the_metrics_of_every_model(summary, committed):
+    assert summary == {model: json.loads(committed(f"metrics/{model}.json")) for model in summary}
+    assert sorted(summary) == ["1a", "1b", "1c", "1d", "2a", "2b", "2c", "2d"]
