@@ -7,6 +7,7 @@ does not depend on the number of threads.
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -34,8 +35,10 @@ from mnist_core.numpy_nn.optimizers import sgd_step
 
 Result = TypeVar("Result")
 
-_CONVOLUTION_CHUNK = 50  # images; 25 fit the cache better, but two threads then wait for each other too often
-_DENSE_CHUNK = 1000  # images, in prediction; training takes a batch at once
+_TRAINING_CHUNK = 25  # images, of networks with convolutions; others take a batch at once
+_PREDICTION_CHUNK = 50  # no buffers of a backward pass compete for the cache
+_DENSE_PREDICTION_CHUNK = 1000
+_SWITCH_INTERVAL = 1e-4  # seconds; Python's 5 ms are longer than a chunk, for which the other thread may have to wait
 
 
 class Network:
@@ -172,26 +175,26 @@ class NumPyClassifier:
     ) -> float:
         """Take one SGD step per batch; see `classifier.Classifier.train_epoch`."""
         total_loss = 0.0
-        chunk_size = _CONVOLUTION_CHUNK if self._has_convolutions else batch_size
-        with self._one_blas_thread_each():
+        chunk_size = _TRAINING_CHUNK if self._has_convolutions else batch_size
+        with self._threads_in_good_order():
             for start in range(0, len(order), batch_size):
                 batch = order[start : start + batch_size]
                 chunks = [batch[i : i + chunk_size] for i in range(0, len(batch), chunk_size)]
-                chunk_gradients = functools.partial(_chunk_gradients, images, labels, len(batch))
-                results = self._map(chunk_gradients, chunks)
-                gradients = results[0][1]
+                scale = learning_rate / len(batch)
+                results = self._map(functools.partial(_loss_and_scaled_gradients, images, labels, scale), chunks)
+                scaled_gradients = results[0][1]
                 for _, more in results[1:]:
                     for name, gradient in more.items():
-                        gradients[name] += gradient
-                sgd_step(self._weights, gradients, learning_rate=learning_rate)
+                        scaled_gradients[name] += gradient
+                sgd_step(self._weights, scaled_gradients)
                 total_loss += sum(loss for loss, _ in results)
         return total_loss / len(order)
 
     def predict_logits(self, images: Array) -> Array:
         """Return the logits (N, classes) of images (N, H, W, C)."""
-        chunk_size = _CONVOLUTION_CHUNK if self._has_convolutions else _DENSE_CHUNK
+        chunk_size = _PREDICTION_CHUNK if self._has_convolutions else _DENSE_PREDICTION_CHUNK
         chunks = [images[start : start + chunk_size] for start in range(0, len(images), chunk_size)]
-        with self._one_blas_thread_each():
+        with self._threads_in_good_order():
             return np.concatenate(self._map(lambda network, chunk: network.forward(chunk), chunks))
 
     def loss_and_gradients(self, images: Array, labels: Array) -> tuple[float, Weights]:
@@ -226,12 +229,19 @@ class NumPyClassifier:
         return [shares[index % count][index // count] for index in range(len(chunks))]
 
     @contextmanager
-    def _one_blas_thread_each(self) -> Iterator[None]:
-        if self._has_convolutions:  # one thread of ours too: BLAS adds in another order on several of its own
+    def _threads_in_good_order(self) -> Iterator[None]:
+        """Give each of our threads one of BLAS, and let none wait long for another."""
+        if not self._has_convolutions:
+            yield
+            return
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_INTERVAL)
+        try:
+            # Also for one thread of ours: BLAS adds in another order on several of its own.
             with _threadpools().limit(limits=1, user_api="blas"):
                 yield
-        else:
-            yield
+        finally:
+            sys.setswitchinterval(interval)
 
 
 def default_num_threads() -> int:
@@ -244,12 +254,11 @@ def _threadpools() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _chunk_gradients(
-    images: Array, labels: Array, batch_size: int, network: Network, chunk: Array
+def _loss_and_scaled_gradients(
+    images: Array, labels: Array, scale: float, network: Network, chunk: Array
 ) -> tuple[float, Weights]:
-    """Return the summed loss of the rows `chunk`, and their part of the gradient of the batch's mean loss."""
+    """Return the summed loss of the rows `chunk`, and `scale` times its gradients."""
     loss, grad_logits = softmax_cross_entropy(network.forward(np.take(images, chunk, axis=0)), labels[chunk])
-    if len(chunk) != batch_size:
-        grad_logits *= len(chunk) / batch_size
+    grad_logits *= len(chunk) * scale  # here, for backward is linear: all gradients come out scaled
     network.backward_parameters(grad_logits)
     return loss * len(chunk), network.gradients()

@@ -1,13 +1,15 @@
-"""Optimizers see arrays only: parameters and their gradients, by name."""
+"""Optimizers see arrays only: parameters and what to subtract from them, by name."""
 
 from mnist_core.classifier import Weights
 
 
-def sgd_step(parameters: Weights, gradients: Weights, *, learning_rate: float) -> None:
+def sgd_step(parameters: Weights, scaled_gradients: Weights) -> None:
     """Take one step of stochastic gradient descent in place: w <- w - learning_rate * dL/dw.
 
-    The gradients are used up: they hold the step afterwards, which saves one array each.
+    Args:
+        parameters: w.
+        scaled_gradients: learning_rate * dL/dw. Backward passes are linear, so whoever multiplies the few logits'
+            gradients by the rate has it in the gradient of every parameter, and saves a pass over all of them.
     """
-    for name, gradient in gradients.items():
-        gradient *= learning_rate
-        parameters[name] -= gradient
+    for name, scaled_gradient in scaled_gradients.items():
+        parameters[name] -= scaled_gradient

@@ -1,11 +1,14 @@
 """The NumPy classifier: every image once an epoch, one step a batch, and the same bytes on any number of threads."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnist_core.architectures import Conv2D, Dense, MaxPool2D
+from mnist_core.numpy_nn import network as network_module
 from mnist_core.numpy_nn.network import Network, NumPyClassifier
 
 POOLING = MaxPool2D(pool_size=2, stride=2)
@@ -105,6 +108,22 @@ def test_predictions_do_not_depend_on_the_images_beside_them(architecture):
     one_by_one = np.concatenate([network.predict_logits(images[i : i + 1]) for i in (0, 24, 25, 999, 1000, 1002)])
     together = network.predict_logits(images)[[0, 24, 25, 999, 1000, 1002]]
     np.testing.assert_allclose(one_by_one, together, rtol=0, atol=1e-13)
+
+
+def test_pythons_switch_interval_is_left_as_it_was(monkeypatch):
+    """By a failure too; dense networks do not touch it."""
+    before, during = sys.getswitchinterval(), []
+    step = network_module.sgd_step
+    monkeypatch.setattr(
+        network_module, "sgd_step", lambda *arguments: during.append(sys.getswitchinterval()) or step(*arguments)
+    )
+    images, labels = some_images(4)
+    train(classifier(CNN), images, labels, 4)
+    train(classifier(LINEAR), images, labels, 4)
+    assert during == pytest.approx([network_module._SWITCH_INTERVAL, before])
+    with pytest.raises(IndexError):
+        train(classifier(CNN), images, labels + 10, 4)
+    assert sys.getswitchinterval() == before
 
 
 def test_a_network_that_does_not_end_in_ten_logits_is_refused():

@@ -5,7 +5,7 @@ from mnist_core.numpy_nn.optimizers import sgd_step
 
 def test_a_step_by_hand_is_taken_in_place():
     kernel, bias = np.array([[1.0, 2.0]]), np.array([3.0])
-    gradients = {"kernel": np.array([[10.0, -10.0]]), "bias": np.array([0.0])}
-    sgd_step({"kernel": kernel, "bias": bias}, gradients, learning_rate=0.5)
+    scaled_gradients = {"kernel": np.array([[5.0, -5.0]]), "bias": np.array([0.0])}
+    sgd_step({"kernel": kernel, "bias": bias}, scaled_gradients)
     assert kernel.tolist() == [[-4, 7]]
     assert bias.tolist() == [3]
