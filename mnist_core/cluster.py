@@ -21,6 +21,13 @@ from mnist_core.training import TrainingRun, TrainingState, advance, is_finished
 SEGMENTS_PER_RUN = 20
 
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+# Dask's own threads wake a hundred times a second to watch for what matters to many short tasks. Ours run for seconds,
+# and every wake-up takes the interpreter lock from the training.
+_QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
+}
 
 
 @contextmanager
@@ -46,8 +53,8 @@ def open_cluster(*, num_workers: int | None = None, scheduler: str | None = None
     logging.getLogger("distributed").setLevel(logging.ERROR)  # TensorFlow's slow exit is no news
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch,
-        # Before the workers start: BLAS and TensorFlow read these when they are loaded.
-        dask.config.set({"distributed.nanny.pre-spawn-environ": _ONE_THREAD}),
+        # Before the workers start: BLAS and TensorFlow read the environment when they are loaded.
+        dask.config.set(_QUIET | {"distributed.nanny.pre-spawn-environ": _ONE_THREAD}),
         LocalCluster(
             n_workers=num_workers or CPU_COUNT,
             threads_per_worker=1,
