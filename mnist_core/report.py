@@ -315,7 +315,7 @@ def _model_section(
     curves = read_csv(sources.curves / f"{model}.csv", CURVE_COLUMNS)
     rows: list[dict[str, float]] = curves.to_dict("records")  # type: ignore[assignment]
     last = rows[-1]["epoch"]
-    chosen = next(trial for trial in search["trials"] if trial["learning_rate"] == search["learning_rate"])
+    chosen = next(trial for trial in search["trials"] if trial["learning_rate"] == metrics["learning_rate"])
     return _ModelSection(
         name=model,
         problem=COLUMNS[model],
@@ -327,8 +327,8 @@ def _model_section(
         strategy=model_params.search.strategy,
         search=search,
         probes=search.get("probes", []),
-        last_epoch_won=search["epochs"] == chosen["epochs"],
-        largest_rate_won=len(rates) > 1 and search["learning_rate"] == max(rates),
+        last_epoch_won=metrics["epochs"] == chosen["epochs"],
+        largest_rate_won=len(rates) > 1 and metrics["learning_rate"] == max(rates),
         search_figure=_figure(
             sources.figures / f"search_{model}.svg",
             f"Line chart: validation error of model {model} after each epoch, one line for each learning rate.",

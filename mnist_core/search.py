@@ -1,9 +1,9 @@
-"""Chooses learning rate and number of epochs by validation error; the test images play no part.
+"""Chooses learning rate and number of epochs by validation error, never by test error.
 
 Each candidate rate is trained once, with the validation error taken after every epoch. The pair (rate, epoch) with the
-lowest error wins; of equal pairs the one with fewer epochs, then the larger rate. A trial that diverges is recorded and
-cannot win: its loss or a weight is no longer finite, or its last epoch has a higher training loss than its first. The
-latter is a collapse: at too large a rate a network may learn for some epochs, then lose its ReLU units and guess.
+lowest error wins; of equal pairs the one with fewer epochs, then the larger rate. A trial that diverges or collapses
+(`training.has_failed`) is recorded and cannot win. The other rates are ranked by the same rule: should the winner
+diverge from another seed's weights, the next one is taken.
 """
 
 from collections.abc import Sequence
@@ -17,10 +17,11 @@ from distributed import Client
 from mnist_core.cluster import train_all
 from mnist_core.errors import UserError
 from mnist_core.history import percent
+from mnist_core.hyperparameters import Hyperparameters
 from mnist_core.metrics import cross_entropy
 from mnist_core.params import GridSearch, ProbeSearch
 from mnist_core.registry import build_classifier
-from mnist_core.training import TrainingRun, TrainingState, advance, initial_state, load_once
+from mnist_core.training import TrainingRun, TrainingState, advance, has_failed, initial_state, load_once
 
 _SMALLEST_PROBE = 1e-6
 
@@ -46,21 +47,18 @@ class Probe:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The choice, how it came about, and every validation error (percent)."""
+    """Every rate that can win, the best first; how that came about, and every validation error (percent)."""
 
-    learning_rate: float
-    epochs: int
-    validation_error: float
+    ranking: tuple[Hyperparameters, ...]
     trials: tuple[Trial, ...]
     probes: tuple[Probe, ...]
     curves: pd.DataFrame
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything but the curves, ready for JSON."""
+        """Return everything but the curves, ready for JSON, with the choice on top."""
         return {
-            "learning_rate": self.learning_rate,
-            "epochs": self.epochs,
-            "validation_error": self.validation_error,
+            **self.ranking[0].model_dump(),
+            "ranking": [hyperparameters.model_dump() for hyperparameters in self.ranking],
             "trials": [asdict(trial) for trial in self.trials],
             "probes": [asdict(probe) for probe in self.probes],
         }
@@ -76,7 +74,8 @@ def search(client: Client, run: TrainingRun, params: GridSearch | ProbeSearch, *
         description: shown before the progress bar.
 
     Returns:
-        The choice; `curves` has columns learning_rate, epoch, validation_error (percent), a row for every finite epoch.
+        The choice; `curves` has a row for every finite epoch: learning_rate, epoch, validation_error (percent) and
+        best, which is 1 in the row that won and 0 elsewhere.
 
     Raises:
         UserError: no rate trains, or every trial diverged.
@@ -93,34 +92,41 @@ def search(client: Client, run: TrainingRun, params: GridSearch | ProbeSearch, *
 
 
 def choose(rates: Sequence[float], states: Sequence[TrainingState], probes: tuple[Probe, ...] = ()) -> SearchResult:
-    """Pick the winner among finished trials.
+    """Rank finished trials.
 
     Raises:
         UserError: every trial diverged.
     """
     trials = tuple(_trial(rate, state) for rate, state in zip(rates, states, strict=True))
-    ranked = sorted(
-        (trial.best_validation_error, trial.best_epoch, -trial.learning_rate)
-        for trial in trials
-        if trial.best_validation_error is not None and trial.best_epoch is not None
+    ranking = sorted(
+        (
+            Hyperparameters(
+                learning_rate=trial.learning_rate,
+                epochs=trial.best_epoch,
+                validation_error=trial.best_validation_error,
+            )
+            for trial in trials
+            if trial.best_validation_error is not None and trial.best_epoch is not None
+        ),
+        key=lambda found: (found.validation_error, found.epochs, -found.learning_rate),
     )
-    if not ranked:
+    if not ranking:
         tried = ", ".join(f"{rate:g}" for rate in rates)
         raise UserError(f"search: training diverged at every learning rate ({tried}); add smaller ones in params.yaml")
-    error, epoch, negative_rate = ranked[0]
+    best = (ranking[0].learning_rate, ranking[0].epochs)
     curves = pd.DataFrame(
         [
-            (rate, record.epoch, percent(record.errors["validation"]))
+            (rate, record.epoch, percent(record.errors["validation"]), int((rate, record.epoch) == best))
             for rate, state in zip(rates, states, strict=True)
             for record in state.records
         ],
-        columns=["learning_rate", "epoch", "validation_error"],
+        columns=["learning_rate", "epoch", "validation_error", "best"],
     )
-    return SearchResult(-negative_rate, epoch, error, trials, probes, curves)
+    return SearchResult(tuple(ranking), trials, probes, curves)
 
 
 def _trial(rate: float, state: TrainingState) -> Trial:
-    if state.diverged or state.records[-1].loss > state.records[0].loss:
+    if has_failed(state):
         return Trial(rate, True, len(state.records), None, None)
     best = min(state.records, key=lambda record: (record.errors["validation"], record.epoch))
     return Trial(rate, False, len(state.records), best.epoch, percent(best.errors["validation"]))

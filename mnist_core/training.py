@@ -7,7 +7,7 @@ remembers nothing but the weights.
 
 import functools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +47,13 @@ class TrainingRun:
 
 @dataclass(frozen=True)
 class TrainingState:
-    """A run after len(records) epochs; `diverged` says that the loss or a weight is no longer finite."""
+    """A run after len(records) epochs.
+
+    Attributes:
+        weights: at the end of the last of them.
+        records: one an epoch.
+        diverged: the run has ended early: the loss or a weight is no longer finite, or the network is dead.
+    """
 
     weights: Weights
     records: tuple[EpochRecord, ...] = ()
@@ -74,6 +80,9 @@ def initial_state(run: TrainingRun) -> TrainingState:
 def advance(run: TrainingRun, state: TrainingState | None, num_epochs: int) -> TrainingState:
     """Train up to `num_epochs` further epochs, fewer at the end of the run or if it diverges.
 
+    A network is dead when the units of a layer of ReLU are silent for every training image: it gives all of them one
+    answer, and no gradient passes that layer, so it stays so for ever. Too large a learning rate does that.
+
     Args:
         run: what to train.
         state: where it stands; None before the first epoch.
@@ -84,19 +93,31 @@ def advance(run: TrainingRun, state: TrainingState | None, num_epochs: int) -> T
     classifier = _classifier(run.framework, run.architecture)
     classifier.set_weights(state.weights)
     records = list(state.records)
+    weights = state.weights
     for epoch in range(len(records) + 1, min(len(records) + num_epochs, run.num_epochs) + 1):
         loss = train_one_epoch(classifier, dataset.train, run, epoch)
+        before, weights = weights, classifier.get_weights()
         # The last step's weights are in no loss yet: without the second check they would be scored.
-        if not (math.isfinite(loss) and all(np.isfinite(array).all() for array in classifier.get_weights().values())):
-            return replace(state, records=tuple(records), diverged=True)
+        if not (math.isfinite(loss) and all(np.isfinite(array).all() for array in weights.values())):
+            return TrainingState(before, tuple(records), diverged=True)
         errors = {name: split_error(classifier, getattr(dataset, name)) for name in run.evaluate_on}
         records.append(EpochRecord(epoch, loss, errors))
-    return TrainingState(classifier.get_weights(), tuple(records))
+        if _is_dead(classifier, dataset.train, before, weights):
+            return TrainingState(weights, tuple(records), diverged=True)
+    return TrainingState(weights, tuple(records))
 
 
 def is_finished(run: TrainingRun, state: TrainingState | None) -> bool:
     """Return whether nothing is left to train."""
     return state is not None and (state.diverged or len(state.records) >= run.num_epochs)
+
+
+def has_failed(state: TrainingState) -> bool:
+    """Return whether a finished run diverged or collapsed: its last epoch has a higher training loss than its first.
+
+    At too large a learning rate a network may learn for some epochs, then lose its ReLU units and guess.
+    """
+    return state.diverged or state.records[-1].loss > state.records[0].loss
 
 
 def train_one_epoch(classifier: Classifier, train: Split, run: TrainingRun, epoch: int) -> float:
@@ -110,6 +131,18 @@ def train_one_epoch(classifier: Classifier, train: Split, run: TrainingRun, epoc
 def split_error(classifier: Classifier, split: Split) -> float:
     """Return the error rate (a fraction) on one split."""
     return error_rate(classifier.predict_logits(split.images).argmax(axis=1), split.labels)
+
+
+def _is_dead(classifier: Classifier, train: Split, before: Weights, after: Weights) -> bool:
+    """Return whether an epoch left the first layer as it was, and every training image gets the same answer.
+
+    A network that fits all images perfectly stands still too.
+    """
+    first_kernel = next(iter(before))
+    if not np.array_equal(before[first_kernel], after[first_kernel]):
+        return False
+    predictions = classifier.predict_logits(train.images).argmax(axis=1)
+    return bool((predictions == predictions[0]).all())
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,6 +1,5 @@
 """What every stage command shares: where the project's files lie, and how a user's error is shown."""
 
-import json
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,10 +18,11 @@ PARAMS = Path("params.yaml")
 RAW = Path("data/raw")
 PREPARED = Path("data/prepared")
 SEARCH = Path("data/search")  # <model>.json
-MODEL_FILES = Path("data/models")  # <model>/seed_<seed>.npz, .csv and, for TensorFlow, .keras
+MODEL_FILES = Path("data/models")  # <model>/hyperparameters.json, seed_<seed>.npz, .csv and, for TensorFlow, .keras
 PREDICTIONS = Path("data/predictions")  # <model>.npz
 METRICS = Path("metrics")
 PLOTS = Path("plots")
+HYPERPARAMETERS = "hyperparameters.json"
 
 model_option = click.option(
     "--model", required=True, type=click.Choice(list(MODELS)), help="Name of the model in the report."
@@ -87,21 +87,3 @@ def cluster_options(function: Callable[P, R]) -> Callable[P, R]:
     return click.option(
         "--scheduler", envvar="MNIST_SCHEDULER", help="Address of a Dask scheduler to use instead of local workers."
     )(function)
-
-
-def read_choice(model: str) -> dict[str, Any]:
-    """Return what the search chose for a model: learning_rate, epochs, validation_error (percent) and more.
-
-    Raises:
-        UserError: the search has not run, or its file is damaged.
-    """
-    path = SEARCH / f"{model}.json"
-    try:
-        choice: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; run the search first (dvc repro search@{model})") from error
-    except ValueError as error:
-        raise UserError(f"{path}: not valid JSON ({error}); run dvc repro search@{model}") from error
-    if not (isinstance(choice, dict) and {"learning_rate", "epochs", "validation_error"} <= choice.keys()):
-        raise UserError(f"{path}: not written by the search; run dvc repro search@{model}")
-    return choice

@@ -10,10 +10,12 @@ from mnist_core.architectures import NUM_CLASSES
 from mnist_core.data.dataset import load_dataset
 from mnist_core.evaluation import evaluate_model, summarise
 from mnist_core.history import write_csv
+from mnist_core.hyperparameters import read_hyperparameters
 from mnist_core.metrics import confusion_matrix, softmax
 from mnist_core.params import framework_and_letter, load_params
 from mnist_core.registry import MODELS
 from stages.command import (
+    HYPERPARAMETERS,
     METRICS,
     MODEL_FILES,
     PARAMS,
@@ -22,7 +24,6 @@ from stages.command import (
     PREPARED,
     StageCommand,
     output_file,
-    read_choice,
 )
 
 
@@ -44,8 +45,8 @@ def main(models: tuple[str, ...], print_only: bool) -> None:
             )
         if print_only:
             continue
-        choice = read_choice(model)
-        scores = summarise(evaluations) | {key: choice[key] for key in ("learning_rate", "epochs", "validation_error")}
+        hyperparameters = read_hyperparameters(MODEL_FILES / model / HYPERPARAMETERS)
+        scores = summarise(evaluations) | hyperparameters.model_dump()
         probabilities = softmax(evaluations[0].test_logits)
         counts = confusion_matrix(probabilities.argmax(axis=1), dataset.test.labels, num_classes=NUM_CLASSES)
         actual, predicted = np.indices(counts.shape).reshape(2, -1)

@@ -47,9 +47,10 @@ def main(model: str, workers: int | None, scheduler: str | None) -> None:
     ):
         choice_path.write_text(json.dumps({"model": model} | result.to_json(), indent=2) + "\n")
         write_csv(result.curves, curves_path)
+    best = result.ranking[0]
     click.echo(
-        f"{model}: learning rate {result.learning_rate:g}, {result.epochs} epochs,"
-        f" validation error {result.validation_error:.2f} %"
+        f"{model}: learning rate {best.learning_rate:g}, {best.epochs} epochs,"
+        f" validation error {best.validation_error:.2f} %"
     )
 
 

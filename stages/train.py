@@ -5,23 +5,25 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from mnist_core.cluster import open_cluster, train_all
-from mnist_core.errors import UserError
-from mnist_core.history import curves_frame, history_frame, write_csv
+from mnist_core.cluster import open_cluster
+from mnist_core.final_training import train_seeds
+from mnist_core.history import EpochRecord, curves_frame, history_frame, write_csv
+from mnist_core.hyperparameters import read_ranking
 from mnist_core.model_file import save_model
 from mnist_core.params import framework_and_letter, load_params
 from mnist_core.training import TrainingRun, TrainingState
 from stages.command import (
+    HYPERPARAMETERS,
     MODEL_FILES,
     PARAMS,
     PLOTS,
     PREPARED,
+    SEARCH,
     StageCommand,
     cluster_options,
     model_option,
     output_directory,
     output_file,
-    read_choice,
 )
 
 
@@ -30,50 +32,44 @@ from stages.command import (
 @cluster_options
 @click.option("--verbose", is_flag=True, envvar="MNIST_VERBOSE", help="Print the errors after every epoch.")
 def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) -> None:
-    """Train with the winner of the search, for exactly its number of epochs."""
+    """Train with the best of the search, for exactly its number of epochs; if a seed diverges, with the next best."""
     params = load_params(PARAMS)
     framework, _ = framework_and_letter(model)
-    choice = read_choice(model)
     seeds = params.active.train.seeds
-    runs = [
-        TrainingRun(
-            framework=framework,
-            architecture=params.architecture(model),
-            data_directory=PREPARED.resolve(),
-            batch_size=params.active.model(model).batch_size,
-            learning_rate=choice["learning_rate"],
-            num_epochs=choice["epochs"],
-            seed=seed,
-            evaluate_on=("train", "test"),
-        )
-        for seed in seeds
-    ]
-    printed = [0] * len(runs)
+    run = TrainingRun(
+        framework=framework,
+        architecture=params.architecture(model),
+        data_directory=PREPARED.resolve(),
+        batch_size=params.active.model(model).batch_size,
+        learning_rate=0,
+        num_epochs=0,
+        seed=0,
+        evaluate_on=("train", "test"),
+    )
+    ranking = read_ranking(SEARCH / f"{model}.json")
 
-    def print_epochs(index: int, state: TrainingState) -> None:
-        for record in state.records[printed[index] :]:
-            tqdm.write(
-                f"{model} seed {seeds[index]}: Epoch: {record.epoch}, Train error: {record.errors['train']:.5f},"
-                f" Test error: {record.errors['test']:.5f}"
-            )
-        printed[index] = len(state.records)
+    def print_epoch(seed: int, record: EpochRecord) -> None:
+        tqdm.write(
+            f"{model} seed {seed}: Epoch: {record.epoch}, Train error: {record.errors['train']:.5f},"
+            f" Test error: {record.errors['test']:.5f}"
+        )
 
     with open_cluster(num_workers=workers, scheduler=scheduler) as client:
-        states = train_all(client, runs, description=f"train {model}", on_progress=print_epochs if verbose else None)
-    for seed, state in zip(seeds, states, strict=True):
-        if state.diverged:
-            raise UserError(
-                f"train {model}: seed {seed} diverged after {len(state.records)} epochs at learning rate"
-                f" {choice['learning_rate']:g}; take a smaller learning rate or another seed in params.yaml"
-            )
+        training = train_seeds(
+            client, run, ranking, seeds, description=f"train {model}", on_epoch=print_epoch if verbose else None
+        )
     with (
         output_directory(MODEL_FILES / model) as directory,
         output_file(PLOTS / "curves" / f"{model}.csv") as curves_path,
     ):
-        for run, state in zip(runs, states, strict=True):
-            _save(directory / f"seed_{run.seed}", run, state)
-        write_csv(curves_frame([state.records for state in states]), curves_path)
-    last = states[0].records[-1].errors
+        for seed, state in zip(seeds, training.states, strict=True):
+            _save(directory / f"seed_{seed}", run, state)
+        hyperparameters = training.hyperparameters.model_dump_json(indent=2)
+        (directory / HYPERPARAMETERS).write_text(hyperparameters + "\n")
+        write_csv(curves_frame([state.records for state in training.states]), curves_path)
+    for failure in training.failures:
+        click.echo(f"{model}: {failure}; the next best of the search was taken")
+    last = training.states[0].records[-1].errors
     click.echo(f"{model} seed {seeds[0]}: train error {last['train']:.5f}, test error {last['test']:.5f}")
 
 

@@ -20,7 +20,7 @@ from mnist_core.report import (
     inline_svg,
     render_derivations,
 )
-from tests.report_inputs import ROOT, report_sources, write_report_inputs
+from tests.report_inputs import PASSED_OVER, ROOT, report_sources, write_report_inputs
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 LOADING = ("src", "srcset", "data", "poster", "background", "action", "formaction", "ping", "xlink:href")
@@ -181,6 +181,16 @@ def test_the_search_shows_what_diverged_and_what_was_probed(page, html):
     assert "The report of 2017 chose learning rate 0.1 and\n85 epochs." in html
     assert "Probed downward:\n10 does not train, 1 trains.\n" in html
     assert html.count("Diverged: the loss or a weight became infinite, or ") == 4  # the models of which a trial did
+
+
+def test_a_best_rate_that_diverged_in_final_training_is_named_and_not_shown_as_chosen(html):
+    article = re.search(rf'<h3 id="model-{PASSED_OVER}">.*?</article>', html, re.DOTALL)[0]
+    facts = re.findall(r"<dt>(.+?)</dt><dd>(.+?)</dd>", article)
+    assert facts[:2] == [("Learning rate", "0.01"), ("Epochs", "12")]
+    assert re.findall(r'<tr class="best">\s*<th scope="row">(.+?)</th>', article) == ["0.01"]
+    remark = "The lowest error was not chosen: at learning rate 0.1 a final training"
+    assert remark in article
+    assert html.count(remark) == 1
 
 
 def test_epochs_are_listed_in_the_words_of_the_report(page):

@@ -34,35 +34,45 @@ def finished(*errors, losses=None, diverged=False):
     return TrainingState({}, tuple(records), diverged)
 
 
+def best(result):
+    return tuple(result.ranking[0].model_dump().values())
+
+
 class TestChoose:
     def test_the_lowest_validation_error_of_any_epoch_wins(self):
         result = choose([0.1, 0.01], [finished(0.5, 0.3, 0.4), finished(0.6, 0.5, 0.2)])
-        assert (result.learning_rate, result.epochs, result.validation_error) == (0.01, 3, 20.0)
+        assert best(result) == (0.01, 3, 20.0)
         assert result.trials == (Trial(0.1, False, 3, 2, 30.0), Trial(0.01, False, 3, 3, 20.0))
 
     def test_of_equal_errors_the_fewer_epochs_win(self):
         result = choose([1.0, 0.1], [finished(0.5, 0.5, 0.2, 0.2), finished(0.5, 0.2, 0.3, 0.2)])
-        assert (result.learning_rate, result.epochs) == (0.1, 2)
+        assert best(result)[:2] == (0.1, 2)
 
     def test_of_equal_errors_and_epochs_the_larger_rate_wins(self):
         result = choose([0.01, 1.0, 0.1], [finished(0.5, 0.2)] * 3)
-        assert (result.learning_rate, result.epochs) == (1.0, 2)
+        assert best(result)[:2] == (1.0, 2)
 
     def test_what_diverged_is_recorded_and_cannot_win(self):
         result = choose([1.0, 0.1], [finished(0.01, diverged=True), finished(0.5, 0.4)])
-        assert (result.learning_rate, result.epochs, result.validation_error) == (0.1, 2, 40.0)
+        assert best(result) == (0.1, 2, 40.0)
         assert result.trials[0] == Trial(1.0, True, 1, None, None)
 
     def test_a_collapse_counts_as_diverged_however_good_its_best_epoch_was(self):
         collapsed = finished(0.2, 0.01, 0.9, losses=(0.5, 0.1, 2.3))
         result = choose([1.0, 0.1], [collapsed, finished(0.5, 0.4, 0.3, losses=(2.0, 1.0, 0.5))])
-        assert (result.learning_rate, result.epochs) == (0.1, 3)
+        assert best(result)[:2] == (0.1, 3)
         assert result.trials[0] == Trial(1.0, True, 3, None, None)
+
+    def test_the_others_are_ranked_by_the_same_rule(self):
+        states = [finished(0.01, diverged=True), finished(0.5, 0.3), finished(0.5, 0.4), finished(0.3, 0.4)]
+        result = choose([1.0, 0.1, 0.01, 0.001], states)
+        ranking = [(found.learning_rate, found.epochs, found.validation_error) for found in result.ranking]
+        assert ranking == [(0.001, 1, 30.0), (0.1, 2, 30.0), (0.01, 2, 40.0)]
 
     def test_the_curves_have_a_row_for_every_finite_epoch(self):
         result = choose([1.0, 0.1], [finished(0.25, diverged=True), finished(0.5, 1 / 3)])
-        assert result.curves.columns.tolist() == ["learning_rate", "epoch", "validation_error"]
-        assert result.curves.values.tolist() == [[1, 1, 25], [0.1, 1, 50], [0.1, 2, 33.3333]]
+        assert result.curves.columns.tolist() == ["learning_rate", "epoch", "validation_error", "best"]
+        assert result.curves.values.tolist() == [[1, 1, 25, 0], [0.1, 1, 50, 0], [0.1, 2, 33.3333, 1]]
 
     def test_all_diverged_is_an_error_that_names_the_rates(self):
         with pytest.raises(UserError, match=r"diverged at every learning rate \(1, 0\.1\); add smaller ones"):
@@ -74,6 +84,7 @@ class TestChoose:
             "learning_rate": 1.0,
             "epochs": 1,
             "validation_error": 25.0,
+            "ranking": [{"learning_rate": 1.0, "epochs": 1, "validation_error": 25.0}],
             "trials": [
                 {
                     "learning_rate": 1.0,
@@ -134,13 +145,13 @@ def test_a_grid_search_trains_every_rate(client, run):
     run = replace(run, architecture=(Dense(16, "relu"), Dense(10)))
     params = GridSearch(strategy="grid", learning_rates=(0.1, 1e36, 0.001), epochs=4, seed=0)
     result = search(client, run, params, description="")
-    assert result.learning_rate == 0.1
+    assert result.ranking[0].learning_rate == 0.1
     assert result.probes == ()
     assert [trial.diverged for trial in result.trials] == [False, True, False]
     assert [trial.learning_rate for trial in result.trials] == [0.1, 1e36, 0.001]
     curve = result.curves[result.curves.learning_rate == 0.1]
     assert curve.epoch.tolist() == [1, 2, 3, 4]
-    assert curve.validation_error.min() == result.validation_error
+    assert curve.validation_error.min() == result.ranking[0].validation_error
     assert (curve.validation_error * 30 / 100 % 1).round(3).isin([0, 1]).all()  # of the 30 validation images
 
 

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from mnist_core import training
-from mnist_core.architectures import Conv2D, Dense, MaxPool2D
+from mnist_core.architectures import Conv2D, Dense, MaxPool2D, layer_names
+from mnist_core.history import EpochRecord
 from mnist_core.training import (
     TrainingRun,
     TrainingState,
     advance,
+    has_failed,
     initial_rng,
     initial_state,
     is_finished,
@@ -98,6 +100,58 @@ def test_a_last_step_that_ends_beyond_the_finite_numbers_is_divergence(run, monk
 
     monkeypatch.setattr(training, "train_one_epoch", explode)
     assert advance(run, None, 1).diverged
+
+
+def weights_with(run, name, value):
+    weights = initial_state(run).weights
+    return TrainingState(weights | {name: np.full_like(weights[name], value)})
+
+
+@pytest.mark.parametrize("framework", ["numpy", "tensorflow"])
+@pytest.mark.parametrize("architecture", [MLP, CNN], ids=["mlp", "cnn"])
+def test_a_dead_network_ends_its_run(run, framework, architecture):
+    run = replace(run, framework=framework, architecture=architecture)
+    silent = weights_with(run, f"{layer_names(architecture)[0]}.bias", -1000)
+    state = advance(run, silent, 5)
+    assert state.diverged
+    assert [record.epoch for record in state.records] == [1]
+    assert 0.8 < state.records[0].errors["train"] < 0.95  # it answers everything alike
+
+
+def test_a_network_may_stand_still_or_give_one_answer_without_being_dead(run):
+    still = advance(replace(run, learning_rate=1e-30), None, 2)
+    assert not still.diverged
+    assert np.array_equal(still.weights["dense_1.kernel"], initial_state(run).weights["dense_1.kernel"])
+    one_answer = weights_with(run, "dense_2.bias", 0)
+    one_answer.weights["dense_2.bias"][4] = 1000
+    state = advance(replace(run, learning_rate=1e-3, num_epochs=1), one_answer, 1)
+    assert state.records[0].errors["train"] == pytest.approx(0.9, abs=0.05)
+    assert not state.diverged
+
+
+def test_divergence_in_a_later_epoch_does_not_depend_on_the_cut(run, monkeypatch):
+    run = replace(run, num_epochs=4)
+    good = advance(run, None, 2)
+    train = training.train_one_epoch
+
+    def explode(classifier, split, run, epoch):
+        return train(classifier, split, run, epoch) if epoch < 3 else float("nan")
+
+    monkeypatch.setattr(training, "train_one_epoch", explode)
+    assert content(advance(run, None, 4)) == content(advance(run, good, 1)) == (*content(good)[:2], True)
+
+
+@pytest.mark.parametrize(
+    ("losses", "diverged", "expected"),
+    [((1.0, 0.5), False, False), ((1.0,), False, False), ((1.0, 0.1, 1.1), False, True), ((1.0, 0.5), True, True)],
+)
+def test_divergence_and_collapse_are_failures(losses, diverged, expected):
+    records = tuple(EpochRecord(epoch, loss, {}) for epoch, loss in enumerate(losses, 1))
+    assert has_failed(TrainingState({}, records, diverged)) is expected
+
+
+def test_divergence_before_the_first_record_is_a_failure():
+    assert has_failed(TrainingState({}, (), diverged=True))
 
 
 class RecordingClassifier:

@@ -24,9 +24,8 @@ def project(small_project):
         weights = {"dense_1.kernel": np.zeros((784, 10), "float32"), "dense_1.bias": np.zeros(10, "float32")}
         weights["dense_1.bias"][answer] = 1
         save_model(MODELS / f"seed_{seed}.npz", (Dense(10),), weights)
-    Path("data/search").mkdir()
-    choice = {"learning_rate": 0.5, "epochs": 7, "validation_error": 3.25, "trials": []}
-    Path("data/search/2a.json").write_text(json.dumps({"model": "2a", **choice}))
+    hyperparameters = {"learning_rate": 0.5, "epochs": 7, "validation_error": 3.25}
+    (MODELS / "hyperparameters.json").write_text(json.dumps(hyperparameters))
     return small_project
 
 
@@ -62,10 +61,10 @@ def test_scores_confusion_and_predictions(project):
 
 def test_print_only_writes_nothing(project):
     before = outputs(project)
-    (project / "data/search/2a.json").unlink()  # not needed for printing
+    (project / "data/models/2a/hyperparameters.json").unlink()  # not needed for printing
     result = invoke("--print-only", "--model", "2a")
     assert (result.exit_code, result.output) == (0, LINES)
-    assert outputs(project) == [name for name in before if name != "data/search/2a.json"]
+    assert outputs(project) == [name for name in before if name != "data/models/2a/hyperparameters.json"]
 
 
 FAULTS = {
@@ -81,9 +80,9 @@ FAULTS = {
         lambda: Path("data/prepared/validation_labels.npy").unlink(),
         "data/prepared/validation_labels.npy: no such file; prepare the data first",
     ),
-    "missing choice": (
-        lambda: Path("data/search/2a.json").unlink(),
-        "data/search/2a.json: no such file; run the search first",
+    "missing hyperparameters": (
+        lambda: Path("data/models/2a/hyperparameters.json").unlink(),
+        "data/models/2a/hyperparameters.json: no such file; train the model first",
     ),
 }
 

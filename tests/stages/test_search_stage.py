@@ -48,13 +48,16 @@ def test_the_choice_is_the_minimum_of_the_curves(small_project):
     result = invoke("--model", "2a")
     assert result.exit_code == 0, result.output
     choice = json.loads((small_project / "data/search/2a.json").read_text())
-    assert list(choice) == ["model", "learning_rate", "epochs", "validation_error", "trials", "probes"]
+    assert list(choice) == ["model", "learning_rate", "epochs", "validation_error", "ranking", "trials", "probes"]
     assert choice["model"] == "2a"
     curves = pd.read_csv(small_project / "plots/search/2a.csv")
     assert len(curves) == 6  # two rates, three epochs
     best = curves.sort_values(["validation_error", "epoch", "learning_rate"], ascending=[True, True, False]).iloc[0]
     assert choice["validation_error"] == best.validation_error
     assert (choice["learning_rate"], choice["epochs"]) == (best.learning_rate, best.epoch)
+    assert choice["ranking"][0] == {key: choice[key] for key in ("learning_rate", "epochs", "validation_error")}
+    assert len(choice["ranking"]) == 2
+    assert curves[curves.best == 1].values.tolist() == [best.tolist()]
     assert result.output.startswith(f"2a: learning rate {best.learning_rate:g}, {best.epoch:.0f} epochs, validation")
 
 

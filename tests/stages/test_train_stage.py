@@ -15,10 +15,13 @@ def invoke(*arguments):
     return CliRunner().invoke(main, arguments)
 
 
-def choose(project, model, learning_rate=0.1, epochs=3):
+def choose(project, model, *learning_rates, epochs=3):
+    """Write a search's record that ranks these rates, by default 0.1."""
     path = project / f"data/search/{model}.json"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({"learning_rate": learning_rate, "epochs": epochs, "validation_error": 5.0}))
+    rates = learning_rates or (0.1,)
+    ranking = [{"learning_rate": rate, "epochs": epochs, "validation_error": 5.0} for rate in rates]
+    path.write_text(json.dumps({"model": model, "ranking": ranking}))
 
 
 def outputs(project):
@@ -32,8 +35,11 @@ def test_every_seed_is_trained_and_saved_and_the_curves_are_their_mean(small_pro
     assert result.exit_code == 0, result.output
     directory = small_project / f"data/models/{model}"
     assert sorted(path.name for path in directory.iterdir()) == [
-        f"seed_{seed}.{suffix}" for seed in (1, 2) for suffix in suffixes
+        "hyperparameters.json",
+        *(f"seed_{seed}.{suffix}" for seed in (1, 2) for suffix in suffixes),
     ]
+    hyperparameters = json.loads((directory / "hyperparameters.json").read_text())
+    assert hyperparameters == {"learning_rate": 0.1, "epochs": 3, "validation_error": 5.0}
     weights = [load_model(directory / f"seed_{seed}.npz")[1]["dense_1.kernel"] for seed in (1, 2)]
     assert not np.array_equal(*weights)
     histories = [pd.read_csv(directory / f"seed_{seed}.csv") for seed in (1, 2)]
@@ -69,6 +75,20 @@ def test_verbose_prints_the_reports_line_for_every_epoch(small_project):
     assert sum("Epoch:" in line for line in result.output.splitlines()) == 6
 
 
+def test_should_the_best_rate_diverge_the_next_one_is_taken_and_the_user_told(small_project):
+    choose(small_project, "2b", 0.1)
+    assert invoke("--model", "2b").exit_code == 0
+    expected = {name: (small_project / name).read_bytes() for name in outputs(small_project)}
+    choose(small_project, "2b", 1e30, 0.1, 0.01)
+    result = invoke("--model", "2b")
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines()[0] == (
+        "2b: seed 1 diverged at learning rate 1e+30; the next best of the search was taken"
+    )
+    del expected["data/search/2b.json"]
+    assert {name: (small_project / name).read_bytes() for name in expected} == expected
+
+
 def forget_the_search(project):
     (project / "data/search/2b.json").unlink()
 
@@ -82,14 +102,17 @@ def remove_an_image_file(project):
 
 
 def choose_a_rate_that_diverges(project):
-    choose(project, "2b", learning_rate=1e30)
+    choose(project, "2b", 1e30, 1e29)
 
 
 FAULTS = [
-    (forget_the_search, "data/search/2b.json: no such file; run the search first (dvc repro search@2b)"),
-    (damage_the_search, "data/search/2b.json: not valid JSON"),
+    (forget_the_search, "data/search/2b.json: no such file; run the search first (dvc repro)"),
+    (damage_the_search, "data/search/2b.json: Invalid JSON"),
     (remove_an_image_file, "test_images.npy: no such file; prepare the data first"),
-    (choose_a_rate_that_diverges, "train 2b: seed 1 diverged after 0 epochs at learning rate 1e+30"),
+    (
+        choose_a_rate_that_diverges,
+        "train 2b: seed 1 diverged at learning rate 1e+30, seed 1 diverged at learning rate 1e+29; ",
+    ),
 ]
 
 
@@ -106,7 +129,7 @@ def test_a_fault_is_one_line_and_leaves_nothing(small_project, fault, message):
     assert outputs(small_project) == before
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", '{"learning_rate": 0.1}'])
+@pytest.mark.parametrize("content", ["{}", "[]", '{"ranking": []}', '{"ranking": [{"learning_rate": 0.1}]}'])
 def test_a_choice_without_its_fields_is_one_line(small_project, content):
     choose(small_project, "2b")
     (small_project / "data/search/2b.json").write_text(content)
