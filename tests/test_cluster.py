@@ -56,6 +56,15 @@ def test_every_worker_computes_on_one_thread(client):
     assert list(client.run(threads).values()) == [("1", {1})] * 2
 
 
+def test_dask_seldom_interrupts_a_worker(client):
+    def intervals(dask_worker):
+        return {name: callback.callback_time for name, callback in dask_worker.periodic_callbacks.items()}
+
+    for names in client.run(intervals).values():
+        assert "profile" not in names
+        assert min(names.values()) >= 500  # milliseconds; left alone, Dask takes 10
+
+
 def test_progress_is_reported_for_every_segment_of_every_run(client, runs):
     seen = {0: [], 1: [], 2: []}
     train_all(client, runs, description="", on_progress=lambda index, state: seen[index].append(len(state.records)))
