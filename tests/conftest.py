@@ -1,4 +1,4 @@
-"""Fixtures: a small learnable data set, one cluster for all tests, and the committed results."""
+"""Fixtures: a small learnable data set, a run on it, one cluster for all tests, and the committed results."""
 
 import subprocess
 from pathlib import Path
@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mnist_core.architectures import Dense
 from mnist_core.cluster import open_cluster
 from mnist_core.data.dataset import save_split
+from mnist_core.training import TrainingRun
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +36,21 @@ def committed():
         return subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout
 
     return read
+
+
+@pytest.fixture
+def run(prepared):
+    """A small training run on the prepared data."""
+    return TrainingRun(
+        framework="numpy",
+        architecture=(Dense(16, "relu"), Dense(10)),
+        data_directory=prepared,
+        batch_size=20,
+        learning_rate=0.1,
+        num_epochs=4,
+        seed=0,
+        evaluate_on=("test",),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -6,24 +6,9 @@ import pytest
 from distributed import Client
 
 from mnist_core import cluster
-from mnist_core.architectures import Dense
 from mnist_core.cluster import open_cluster, train_all
 from mnist_core.errors import UserError
-from mnist_core.training import TrainingRun, advance
-
-
-@pytest.fixture
-def run(prepared):
-    return TrainingRun(
-        framework="numpy",
-        architecture=(Dense(16, "relu"), Dense(10)),
-        data_directory=prepared,
-        batch_size=20,
-        learning_rate=0.1,
-        num_epochs=4,
-        seed=0,
-        evaluate_on=("test",),
-    )
+from mnist_core.training import advance
 
 
 @pytest.fixture

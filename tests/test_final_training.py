@@ -3,26 +3,11 @@ from dataclasses import replace
 import pytest
 
 from mnist_core import final_training
-from mnist_core.architectures import Dense
 from mnist_core.errors import UserError
 from mnist_core.final_training import train_seeds
 from mnist_core.history import EpochRecord
 from mnist_core.hyperparameters import Hyperparameters
-from mnist_core.training import TrainingRun, TrainingState, advance
-
-
-@pytest.fixture
-def run(prepared):
-    return TrainingRun(
-        framework="numpy",
-        architecture=(Dense(16, "relu"), Dense(10)),
-        data_directory=prepared,
-        batch_size=20,
-        learning_rate=0,
-        num_epochs=0,
-        seed=0,
-        evaluate_on=("train", "test"),
-    )
+from mnist_core.training import TrainingState, advance
 
 
 def found(learning_rate, epochs):
