@@ -2,7 +2,7 @@
 
 Networks with convolutions work through a batch in chunks of a fixed number of images, which stay in the processor's
 cache, and share the chunks among threads. The chunks' gradients are added in the order of the chunks, so the result
-does not depend on the number of threads.
+does not depend on the number of threads. Networks that begin with a dense layer leave out black pixels (`pixels.py`).
 """
 
 import functools
@@ -20,6 +20,7 @@ from mnist_core.architectures import (
     IMAGE_SHAPE,
     Architecture,
     Conv2D,
+    Dense,
     LayerSpec,
     MaxPool2D,
     Shape,
@@ -32,6 +33,7 @@ from mnist_core.numpy_nn import fused, layers
 from mnist_core.numpy_nn.initializers import initial_weights
 from mnist_core.numpy_nn.losses import softmax_cross_entropy
 from mnist_core.numpy_nn.optimizers import sgd_step
+from mnist_core.numpy_nn.pixels import DenseOnLeadingColumns, SortedPixels, sort_pixels
 
 Result = TypeVar("Result")
 
@@ -92,7 +94,8 @@ def build_network(
         architecture: the layers.
         weights: named as `architectures.parameter_shapes` says.
         input_shape: (height, width, channels) of one image.
-        fuse: replace convolution, ReLU and 2x2 pooling in a row by `fused.ConvReLUPool`, which computes the same.
+        fuse: replace convolution, ReLU and 2x2 pooling in a row by `fused.ConvReLUPool`, and a dense first layer by
+            `pixels.DenseOnLeadingColumns`; they compute the same.
     """
     named: list[tuple[str, layers.Layer]] = []
     following_specs = [*architecture[1:], None]
@@ -117,7 +120,9 @@ def build_network(
             if not is_flat:
                 named.append(("", layers.Flatten()))
                 is_flat = True
-            named.append((name, layers.Dense(*parameters)))
+            takes_images = len(named) == 1  # nothing but Flatten stands before it
+            dense = DenseOnLeadingColumns if fuse and takes_images else layers.Dense
+            named.append((name, dense(*parameters)))
         if spec.activation == "relu":
             named.append(("", layers.ReLU()))
     return Network(named)
@@ -164,6 +169,8 @@ class NumPyClassifier:
         initial = initial_weights(architecture, input_shape, rng=rng)
         self._weights = {name: array.astype(self._dtype) for name, array in initial.items()}
         self._has_convolutions = any(isinstance(layer, Conv2D) for layer in architecture)
+        self._sorts_pixels = fuse and isinstance(architecture[0], Dense)
+        self._sorted: tuple[Array, SortedPixels] | None = None
         num_networks = (num_threads or default_num_threads()) if self._has_convolutions else 1
         self._networks = [
             build_network(architecture, self._weights, input_shape=input_shape, fuse=fuse) for _ in range(num_networks)
@@ -173,15 +180,18 @@ class NumPyClassifier:
     def train_epoch(
         self, images: Array, labels: Array, order: Array, *, batch_size: int, learning_rate: float
     ) -> float:
-        """Take one SGD step per batch; see `classifier.Classifier.train_epoch`."""
+        """Take one SGD step per batch; see `classifier.Classifier.train_epoch`.
+
+        What is known of `images` is remembered, so they must not be changed between epochs.
+        """
         total_loss = 0.0
         chunk_size = _TRAINING_CHUNK if self._has_convolutions else batch_size
-        with self._threads_in_good_order():
+        with self._threads_in_good_order(), self._reader(images) as read:
             for start in range(0, len(order), batch_size):
                 batch = order[start : start + batch_size]
                 chunks = [batch[i : i + chunk_size] for i in range(0, len(batch), chunk_size)]
                 scale = learning_rate / len(batch)
-                results = self._map(functools.partial(_loss_and_scaled_gradients, images, labels, scale), chunks)
+                results = self._map(functools.partial(_loss_and_scaled_gradients, read, labels, scale), chunks)
                 scaled_gradients = results[0][1]
                 for _, more in results[1:]:
                     for name, gradient in more.items():
@@ -215,6 +225,22 @@ class NumPyClassifier:
             raise ValueError(f"weights {shapes} do not fit the architecture's {self._shapes}")
         for name, array in weights.items():
             self._weights[name][...] = array  # in place: the layers share these arrays
+
+    @contextmanager
+    def _reader(self, images: Array) -> Iterator[Callable[[Array], Array]]:
+        """Give a function from rows to a batch of images; while it is in use, the first kernel fits its batches."""
+        if not self._sorts_pixels:
+            yield functools.partial(np.take, images, axis=0)
+            return
+        if self._sorted is None or self._sorted[0] is not images:
+            self._sorted = images, sort_pixels(images)
+        pixels = self._sorted[1]
+        kernel = next(iter(self._weights.values()))
+        kernel[...] = kernel[pixels.order]
+        try:
+            yield pixels.batch
+        finally:
+            kernel[pixels.order] = kernel.copy()
 
     def _map(self, function: Callable[[Network, Array], Result], chunks: Sequence[Array]) -> list[Result]:
         """Apply a function to every chunk, each thread on a network of its own; results in the order of the chunks."""
@@ -255,10 +281,10 @@ def _threadpools() -> ThreadpoolController:
 
 
 def _loss_and_scaled_gradients(
-    images: Array, labels: Array, scale: float, network: Network, chunk: Array
+    read: Callable[[Array], Array], labels: Array, scale: float, network: Network, chunk: Array
 ) -> tuple[float, Weights]:
     """Return the summed loss of the rows `chunk`, and `scale` times its gradients."""
-    loss, grad_logits = softmax_cross_entropy(network.forward(np.take(images, chunk, axis=0)), labels[chunk])
+    loss, grad_logits = softmax_cross_entropy(network.forward(read(chunk)), labels[chunk])
     grad_logits *= len(chunk) * scale  # here, for backward is linear: all gradients come out scaled
     network.backward_parameters(grad_logits)
     return loss * len(chunk), network.gradients()

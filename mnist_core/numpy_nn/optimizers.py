@@ -9,7 +9,8 @@ def sgd_step(parameters: Weights, scaled_gradients: Weights) -> None:
     Args:
         parameters: w.
         scaled_gradients: learning_rate * dL/dw. Backward passes are linear, so whoever multiplies the few logits'
-            gradients by the rate has it in the gradient of every parameter, and saves a pass over all of them.
+            gradients by the rate has it in the gradient of every parameter, and saves a pass over all of them. Last
+            rows that one lacks count as zeros.
     """
     for name, scaled_gradient in scaled_gradients.items():
-        parameters[name] -= scaled_gradient
+        parameters[name][: len(scaled_gradient)] -= scaled_gradient

@@ -43,16 +43,16 @@ def test_the_batches_partition_an_epoch(count, batch_size, architecture, seed):
     forward = Network.forward
 
     def spy(network, images):
-        visited.append(images[:, 0, 0, 0].astype(int).tolist())
+        visited.append(images.reshape(len(images), -1)[:, 0].astype(int).tolist())
         return forward(network, images)
 
     network = classifier(architecture, input_shape=(1, 1, 1), num_threads=1)
     order = np.random.default_rng(seed).permutation(count)
-    images = np.arange(count, dtype="float32").reshape(-1, 1, 1, 1)
+    images = np.arange(1, count + 1, dtype="float32").reshape(-1, 1, 1, 1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Network, "forward", spy)
         network.train_epoch(images, np.zeros(count, int), order, batch_size=batch_size, learning_rate=0)
-    assert [index for chunk in visited for index in chunk] == order.tolist()
+    assert [index - 1 for chunk in visited for index in chunk] == order.tolist()
 
 
 @pytest.mark.parametrize("architecture", [LINEAR, CNN], ids=["dense", "chunks"])

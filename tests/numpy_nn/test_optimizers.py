@@ -9,3 +9,9 @@ def test_a_step_by_hand_is_taken_in_place():
     sgd_step({"kernel": kernel, "bias": bias}, scaled_gradients)
     assert kernel.tolist() == [[-4, 7]]
     assert bias.tolist() == [3]
+
+
+def test_rows_that_a_gradient_lacks_stay():
+    kernel = np.array([[1.0, 2.0], [3.0, 4.0]])
+    sgd_step({"kernel": kernel}, {"kernel": np.array([[5.0, -5.0]])})
+    assert kernel.tolist() == [[-4, 7], [3, 4]]

@@ -1,0 +1,56 @@
+"""Spares a dense first layer the pixels that are black in a whole batch: with digits, about a fifth of all products.
+
+A column of X that is zero adds nothing to X W, and its row of dL/dW = X^T G is zero. With the pixels in the order of
+how many images use them, nearly all such columns are the last ones, and a slice drops them without copying anything.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mnist_core.classifier import Array
+from mnist_core.numpy_nn.layers import Dense
+
+
+@dataclass(frozen=True)
+class SortedPixels:
+    """Images as rows, with the pixels that most of them use first.
+
+    Attributes:
+        images: (N, pixels).
+        order: int (pixels,), which pixel of the given images a column holds.
+        lengths: int (N,), columns of each image up to its last one that is not zero.
+    """
+
+    images: Array
+    order: Array
+    lengths: Array
+
+    def batch(self, rows: Array) -> Array:
+        """Return the images `rows` without the last columns, as many as are zero in all of them."""
+        return np.take(self.images, rows, axis=0)[:, : self.lengths[rows].max()]
+
+
+def sort_pixels(images: Array) -> SortedPixels:
+    """Sort the pixels of images (N, height, width, channels)."""
+    rows = images.reshape(len(images), -1)
+    is_used = rows != 0
+    order = np.argsort(-np.count_nonzero(is_used, axis=0), kind="stable")
+    is_used = is_used[:, order]
+    lengths = np.where(is_used.any(axis=1), rows.shape[1] - is_used[:, ::-1].argmax(axis=1), 0)
+    return SortedPixels(np.take(rows, order, axis=1), order, lengths)
+
+
+class DenseOnLeadingColumns(Dense):
+    """A dense layer whose inputs may lack their last columns, which count as zeros.
+
+    dL/dW then lacks the last rows, which are zero too.
+    """
+
+    def forward(self, inputs: Array) -> Array:
+        """Map (N, up to in_features) to X W + b, (N, out_features)."""
+        whole = self.parameters
+        self.parameters = whole | {"kernel": whole["kernel"][: inputs.shape[1]]}
+        outputs = super().forward(inputs)
+        self.parameters = whole
+        return outputs
