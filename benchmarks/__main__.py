@@ -24,7 +24,7 @@ from stages.command import PARAMS, PREPARED, StageCommand, output_file
 @click.command(cls=StageCommand)
 @click.option("--images", type=click.IntRange(min=BATCH_SIZE), default=55_000, show_default=True, help="In an epoch.")
 @click.option(
-    "--repeats", type=click.IntRange(min=1), default=9, show_default=True, help="Epochs that count, after a warm-up."
+    "--repeats", type=click.IntRange(min=1), default=21, show_default=True, help="Epochs that count, after a warm-up."
 )
 @click.option(
     "--minutes",

@@ -2,7 +2,7 @@
 
 Jobs are cut into segments and the job that is furthest behind goes next. So three jobs keep two workers busy to the
 end, which three whole jobs would not. Each worker computes on one thread, so results do not depend on how many there
-are.
+are. Once there are fewer jobs than workers, those that are left take the idle cores too if it cannot change a bit.
 """
 
 import logging
@@ -16,6 +16,8 @@ from distributed import Client, Future, LocalCluster, wait
 from tqdm import tqdm
 
 from mnist_core.errors import UserError
+from mnist_core.history import EpochRecord
+from mnist_core.registry import shares_batches_among_threads
 from mnist_core.training import TrainingRun, TrainingState, advance, is_finished
 
 SEGMENTS_PER_RUN = 20
@@ -72,7 +74,7 @@ def train_all(
     runs: Sequence[TrainingRun],
     *,
     description: str,
-    on_progress: Callable[[int, TrainingState], None] | None = None,
+    on_epoch: Callable[[int, EpochRecord], None] | None = None,
 ) -> list[TrainingState]:
     """Train every run to its end or until it diverges.
 
@@ -80,7 +82,7 @@ def train_all(
         client: see `open_cluster`.
         runs: what to train.
         description: shown before the progress bar, which counts epochs; there is none if stderr is not a terminal.
-        on_progress: called with the index of a run and its state after each of its segments.
+        on_epoch: called with the index of a run and the record of each of its epochs, segment by segment.
 
     Returns:
         The final states, in the order of `runs`.
@@ -90,23 +92,36 @@ def train_all(
     running: dict[Future, int] = {}
     with tqdm(total=sum(run.num_epochs for run in runs), desc=description, unit="epoch", disable=None) as bar:
         while waiting or running:
-            while waiting and len(running) < max(1, len(client.nthreads())):
+            num_workers = max(1, len(client.nthreads()))
+            while waiting and len(running) < num_workers:
+                num_unfinished = len(waiting) + len(running)
                 index = min(waiting, key=lambda i: (_done(states[i]) / runs[i].num_epochs, i))
                 waiting.remove(index)
                 segment = -(-runs[index].num_epochs // SEGMENTS_PER_RUN)
-                running[client.submit(advance, runs[index], states[index], segment, pure=False)] = index
+                num_threads = _num_threads(client, runs[index], num_workers // num_unfinished)
+                job = client.submit(advance, runs[index], states[index], segment, num_threads, pure=False)
+                running[job] = index
             for future in wait(list(running), return_when="FIRST_COMPLETED").done:
                 index = running.pop(future)
                 state: TrainingState = future.result()
-                bar.update(_done(state) - _done(states[index]))
+                new = state.records[_done(states[index]) :]
                 states[index] = state
-                if on_progress:
-                    on_progress(index, state)
+                bar.update(len(new))
+                if on_epoch:
+                    for record in new:
+                        on_epoch(index, record)
                 if not is_finished(runs[index], state):
                     waiting.add(index)
                 elif state.diverged:
                     bar.total = (bar.total or 0) - (runs[index].num_epochs - _done(state))
     return [state for state in states if state is not None]
+
+
+def _num_threads(client: Client, run: TrainingRun, num_workers_each: int) -> int | None:
+    """Return the threads of one job: all that it may have if they are ours to give, else what the worker was set to."""
+    if isinstance(client.cluster, LocalCluster) and shares_batches_among_threads(run.framework, run.architecture):
+        return max(1, min(num_workers_each, int(CPU_COUNT)))
+    return None
 
 
 def _done(state: TrainingState | None) -> int:

@@ -5,7 +5,7 @@ search saw one seed only. So the same rule holds here as there: what diverges ca
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from distributed import Client
 
@@ -13,7 +13,7 @@ from mnist_core.cluster import train_all
 from mnist_core.errors import UserError
 from mnist_core.history import EpochRecord
 from mnist_core.hyperparameters import Hyperparameters
-from mnist_core.training import TrainingRun, TrainingState, has_failed
+from mnist_core.training import TrainingSetup, TrainingState, has_failed
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class FinalTraining:
 
 def train_seeds(
     client: Client,
-    run: TrainingRun,
+    setup: TrainingSetup,
     ranking: Sequence[Hyperparameters],
     seeds: Sequence[int],
     *,
@@ -38,11 +38,11 @@ def train_seeds(
 
     Args:
         client: see `cluster.open_cluster`.
-        run: what all seeds share; its learning rate, epochs and seed are replaced.
+        setup: the model.
         ranking: what the search found, the best first.
         seeds: of the initial weights and of the order of the images.
         description: shown before the progress bar, and in the error.
-        on_epoch: called with the seed and the record of every epoch.
+        on_epoch: called with the place of the seed among `seeds` and the record of every epoch.
 
     Raises:
         UserError: some seed diverges, whatever of the ranking is taken.
@@ -50,18 +50,15 @@ def train_seeds(
     failures: list[str] = []
     for hyperparameters in ranking:
         runs = [
-            replace(run, learning_rate=hyperparameters.learning_rate, num_epochs=hyperparameters.epochs, seed=seed)
+            setup.run(
+                learning_rate=hyperparameters.learning_rate,
+                num_epochs=hyperparameters.epochs,
+                seed=seed,
+                evaluate_on=("train", "test"),
+            )
             for seed in seeds
         ]
-        seen = [0] * len(runs)
-
-        def report(index: int, state: TrainingState, seen: list[int] = seen) -> None:
-            if on_epoch:
-                for record in state.records[seen[index] :]:
-                    on_epoch(seeds[index], record)
-            seen[index] = len(state.records)
-
-        states = train_all(client, runs, description=description, on_progress=report)
+        states = train_all(client, runs, description=description, on_epoch=on_epoch)
         failed = [seed for seed, state in zip(seeds, states, strict=True) if has_failed(state)]
         if not failed:
             return FinalTraining(hyperparameters, states, failures)

@@ -4,7 +4,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from mnist_core.architectures import IMAGE_SHAPE, Architecture, Shape
+from mnist_core.architectures import IMAGE_SHAPE, Architecture, Conv2D, Shape
 from mnist_core.classifier import Classifier
 
 Framework: TypeAlias = Literal["tensorflow", "numpy"]
@@ -23,6 +23,7 @@ def build_classifier(
     rng: np.random.Generator,
     input_shape: Shape = IMAGE_SHAPE,
     dtype: str = "float32",
+    num_threads: int | None = None,
 ) -> Classifier:
     """Build a network with fresh weights drawn from `rng`: He normal before ReLU, Glorot uniform before the softmax.
 
@@ -32,6 +33,7 @@ def build_classifier(
         rng: source of the initial weights.
         input_shape: (height, width, channels) of one image.
         dtype: "float32" or "float64", of the weights and of all arithmetic.
+        num_threads: for those that `shares_batches_among_threads` names; by default OMP_NUM_THREADS or all cores.
     """
     if framework == "tensorflow":
         from mnist_core.tensorflow_nn.network import TensorFlowClassifier
@@ -39,4 +41,12 @@ def build_classifier(
         return TensorFlowClassifier(architecture, rng=rng, input_shape=input_shape, dtype=dtype)
     from mnist_core.numpy_nn.network import NumPyClassifier
 
-    return NumPyClassifier(architecture, rng=rng, input_shape=input_shape, dtype=dtype)
+    return NumPyClassifier(architecture, rng=rng, input_shape=input_shape, dtype=dtype, num_threads=num_threads)
+
+
+def shares_batches_among_threads(framework: Framework, architecture: Architecture) -> bool:
+    """Return whether a network computes the same bytes on any number of threads, only faster on more.
+
+    The others leave threads to BLAS or TensorFlow, which add in another order on another number of them.
+    """
+    return framework == "numpy" and any(isinstance(layer, Conv2D) for layer in architecture)

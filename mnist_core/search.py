@@ -7,7 +7,7 @@ diverge from another seed's weights, the next one is taken.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from mnist_core.hyperparameters import Hyperparameters
 from mnist_core.metrics import cross_entropy
 from mnist_core.params import GridSearch, ProbeSearch
 from mnist_core.registry import build_classifier
-from mnist_core.training import TrainingRun, TrainingState, advance, has_failed, initial_state, load_once
+from mnist_core.training import TrainingRun, TrainingSetup, TrainingState, advance, has_failed, initial_state, load_once
 
 _SMALLEST_PROBE = 1e-6
 
@@ -64,12 +64,12 @@ class SearchResult:
         }
 
 
-def search(client: Client, run: TrainingRun, params: GridSearch | ProbeSearch, *, description: str) -> SearchResult:
+def search(client: Client, setup: TrainingSetup, params: GridSearch | ProbeSearch, *, description: str) -> SearchResult:
     """Train every candidate rate and choose.
 
     Args:
         client: see `cluster.open_cluster`.
-        run: what all trials share; its learning rate, epochs, seed and splits are replaced by the search's own.
+        setup: the model.
         params: the candidates.
         description: shown before the progress bar.
 
@@ -80,14 +80,16 @@ def search(client: Client, run: TrainingRun, params: GridSearch | ProbeSearch, *
     Raises:
         UserError: no rate trains, or every trial diverged.
     """
-    run = replace(run, num_epochs=params.epochs, seed=params.seed, evaluate_on=("validation",))
     probes: tuple[Probe, ...] = ()
     if isinstance(params, GridSearch):
         rates = list(params.learning_rates)
     else:
-        probes = probe_downward(client, run, params.largest_learning_rate)
+        probes = probe_downward(client, setup, params.largest_learning_rate, seed=params.seed)
         rates = [_tenths(probes[-1].learning_rate, i) for i in range(params.num_learning_rates)]
-    runs = [replace(run, learning_rate=rate) for rate in rates]
+    runs = [
+        setup.run(learning_rate=rate, num_epochs=params.epochs, seed=params.seed, evaluate_on=("validation",))
+        for rate in rates
+    ]
     return choose(rates, train_all(client, runs, description=description), probes)
 
 
@@ -132,7 +134,7 @@ def _trial(rate: float, state: TrainingState) -> Trial:
     return Trial(rate, False, len(state.records), best.epoch, percent(best.errors["validation"]))
 
 
-def probe_downward(client: Client, run: TrainingRun, largest: float) -> tuple[Probe, ...]:
+def probe_downward(client: Client, setup: TrainingSetup, largest: float, *, seed: int) -> tuple[Probe, ...]:
     """Try `largest`, a tenth of it, and so on, until a rate trains; that one is the last of the probes.
 
     Raises:
@@ -147,16 +149,17 @@ def probe_downward(client: Client, run: TrainingRun, largest: float) -> tuple[Pr
                 f"search: one epoch lowers the training loss at no learning rate of {tried};"
                 " start elsewhere with largest_learning_rate in params.yaml"
             )
-        probes.append(Probe(rate, client.submit(trains, replace(run, learning_rate=rate), pure=False).result()))
+        run = setup.run(learning_rate=rate, num_epochs=1, seed=seed)
+        probes.append(Probe(rate, client.submit(trains, run, pure=False).result()))
     return tuple(probes)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # as in `advance`
 def trains(run: TrainingRun) -> bool:
-    """Return whether one epoch stays finite and ends with a lower training loss than the untrained network has."""
+    """Return whether a run of one epoch stays finite and ends with a lower training loss than it began with."""
     train = load_once(run.data_directory).train
     untrained = initial_state(run)
-    trained = advance(replace(run, num_epochs=1, evaluate_on=()), untrained, 1)
+    trained = advance(run, untrained, 1)
     if trained.diverged:
         return False
     classifier = build_classifier(run.framework, run.architecture, rng=np.random.default_rng(0))

@@ -9,6 +9,7 @@ import functools
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -17,28 +18,63 @@ from mnist_core.classifier import Classifier, Weights
 from mnist_core.data.dataset import Dataset, Split, load_dataset
 from mnist_core.history import EpochRecord
 from mnist_core.metrics import error_rate
+from mnist_core.params import Params, framework_and_letter
 from mnist_core.registry import Framework, build_classifier
 
 
 @dataclass(frozen=True)
-class TrainingRun:
-    """Everything that determines a training run.
+class TrainingSetup:
+    """What all training runs of one model share.
 
     Attributes:
         framework: "numpy" or "tensorflow".
         architecture: the layers.
         data_directory: prepared data, see `data.dataset.load_dataset`.
         batch_size: examples a step.
-        learning_rate: step size of SGD.
-        num_epochs: passes over the training images.
-        seed: of the initial weights and of the order of the images.
-        evaluate_on: the splits whose error rate is taken after every epoch.
     """
 
     framework: Framework
     architecture: Architecture
     data_directory: Path
     batch_size: int
+
+    @classmethod
+    def of_model(cls, model: str, params: Params, data_directory: Path) -> Self:
+        """Return the setup of a model by its name in the report, such as "2d"."""
+        return cls(
+            framework=framework_and_letter(model)[0],
+            architecture=params.architecture(model),
+            data_directory=data_directory.resolve(),
+            batch_size=params.active.model(model).batch_size,
+        )
+
+    def run(
+        self, *, learning_rate: float, num_epochs: int, seed: int, evaluate_on: tuple[str, ...] = ()
+    ) -> "TrainingRun":
+        """Return one run with this setup; see `TrainingRun`."""
+        return TrainingRun(
+            self.framework,
+            self.architecture,
+            self.data_directory,
+            self.batch_size,
+            learning_rate,
+            num_epochs,
+            seed,
+            evaluate_on,
+        )
+
+
+@dataclass(frozen=True)
+class TrainingRun(TrainingSetup):
+    """Everything that determines a training run.
+
+    Attributes:
+        learning_rate: step size of SGD.
+        num_epochs: passes over the training images.
+        seed: of the initial weights and of the order of the images.
+        evaluate_on: the splits whose error rate is taken after every epoch.
+    """
+
     learning_rate: float
     num_epochs: int
     seed: int
@@ -77,7 +113,9 @@ def initial_state(run: TrainingRun) -> TrainingState:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # divergence is recorded, and no reason for warnings
-def advance(run: TrainingRun, state: TrainingState | None, num_epochs: int) -> TrainingState:
+def advance(
+    run: TrainingRun, state: TrainingState | None, num_epochs: int, num_threads: int | None = None
+) -> TrainingState:
     """Train up to `num_epochs` further epochs, fewer at the end of the run or if it diverges.
 
     A network is dead when the units of a layer of ReLU are silent for every training image: it gives all of them one
@@ -87,10 +125,11 @@ def advance(run: TrainingRun, state: TrainingState | None, num_epochs: int) -> T
         run: what to train.
         state: where it stands; None before the first epoch.
         num_epochs: how far to go.
+        num_threads: see `registry.build_classifier`.
     """
     state = state or initial_state(run)
     dataset = load_once(run.data_directory)
-    classifier = _classifier(run.framework, run.architecture)
+    classifier = _classifier(run.framework, run.architecture, num_threads)
     classifier.set_weights(state.weights)
     records = list(state.records)
     weights = state.weights
@@ -152,6 +191,6 @@ def load_once(directory: Path) -> Dataset:
 
 
 @functools.lru_cache(maxsize=1)
-def _classifier(framework: Framework, architecture: Architecture) -> Classifier:
+def _classifier(framework: Framework, architecture: Architecture, num_threads: int | None) -> Classifier:
     """Return a network to put weights into; kept, because TensorFlow compiles a graph for each."""
-    return build_classifier(framework, architecture, rng=initial_rng(0))
+    return build_classifier(framework, architecture, rng=initial_rng(0), num_threads=num_threads)

@@ -6,9 +6,9 @@ import click
 
 from mnist_core.cluster import open_cluster
 from mnist_core.history import write_csv
-from mnist_core.params import framework_and_letter, load_params
+from mnist_core.params import load_params
 from mnist_core.search import search
-from mnist_core.training import TrainingRun
+from mnist_core.training import TrainingSetup
 from stages.command import (
     PARAMS,
     PLOTS,
@@ -27,20 +27,9 @@ from stages.command import (
 def main(model: str, workers: int | None, scheduler: str | None) -> None:
     """Train every candidate learning rate and record the best (learning rate, epoch)."""
     params = load_params(PARAMS)
-    framework, _ = framework_and_letter(model)
-    hyperparameters = params.active.model(model)
-    run = TrainingRun(
-        framework=framework,
-        architecture=params.architecture(model),
-        data_directory=PREPARED.resolve(),
-        batch_size=hyperparameters.batch_size,
-        learning_rate=0,
-        num_epochs=0,
-        seed=0,
-        evaluate_on=(),
-    )
+    setup = TrainingSetup.of_model(model, params, PREPARED)
     with open_cluster(num_workers=workers, scheduler=scheduler) as client:
-        result = search(client, run, hyperparameters.search, description=f"search {model}")
+        result = search(client, setup, params.active.model(model).search, description=f"search {model}")
     with (
         output_file(SEARCH / f"{model}.json") as choice_path,
         output_file(PLOTS / "search" / f"{model}.csv") as curves_path,

@@ -10,8 +10,8 @@ from mnist_core.final_training import train_seeds
 from mnist_core.history import EpochRecord, curves_frame, history_frame, write_csv
 from mnist_core.hyperparameters import read_ranking
 from mnist_core.model_file import save_model
-from mnist_core.params import framework_and_letter, load_params
-from mnist_core.training import TrainingRun, TrainingState
+from mnist_core.params import load_params
+from mnist_core.training import TrainingSetup, TrainingState
 from stages.command import (
     HYPERPARAMETERS,
     MODEL_FILES,
@@ -34,36 +34,26 @@ from stages.command import (
 def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) -> None:
     """Train with the best of the search, for exactly its number of epochs; if a seed diverges, with the next best."""
     params = load_params(PARAMS)
-    framework, _ = framework_and_letter(model)
     seeds = params.active.train.seeds
-    run = TrainingRun(
-        framework=framework,
-        architecture=params.architecture(model),
-        data_directory=PREPARED.resolve(),
-        batch_size=params.active.model(model).batch_size,
-        learning_rate=0,
-        num_epochs=0,
-        seed=0,
-        evaluate_on=("train", "test"),
-    )
+    setup = TrainingSetup.of_model(model, params, PREPARED)
     ranking = read_ranking(SEARCH / f"{model}.json")
 
-    def print_epoch(seed: int, record: EpochRecord) -> None:
+    def print_epoch(index: int, record: EpochRecord) -> None:
         tqdm.write(
-            f"{model} seed {seed}: Epoch: {record.epoch}, Train error: {record.errors['train']:.5f},"
+            f"{model} seed {seeds[index]}: Epoch: {record.epoch}, Train error: {record.errors['train']:.5f},"
             f" Test error: {record.errors['test']:.5f}"
         )
 
     with open_cluster(num_workers=workers, scheduler=scheduler) as client:
         training = train_seeds(
-            client, run, ranking, seeds, description=f"train {model}", on_epoch=print_epoch if verbose else None
+            client, setup, ranking, seeds, description=f"train {model}", on_epoch=print_epoch if verbose else None
         )
     with (
         output_directory(MODEL_FILES / model) as directory,
         output_file(PLOTS / "curves" / f"{model}.csv") as curves_path,
     ):
         for seed, state in zip(seeds, training.states, strict=True):
-            _save(directory / f"seed_{seed}", run, state)
+            _save(directory / f"seed_{seed}", setup, state)
         hyperparameters = training.hyperparameters.model_dump_json(indent=2)
         (directory / HYPERPARAMETERS).write_text(hyperparameters + "\n")
         write_csv(curves_frame([state.records for state in training.states]), curves_path)
@@ -73,13 +63,13 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
     click.echo(f"{model} seed {seeds[0]}: train error {last['train']:.5f}, test error {last['test']:.5f}")
 
 
-def _save(stem: Path, run: TrainingRun, state: TrainingState) -> None:
-    save_model(stem.with_suffix(".npz"), run.architecture, state.weights)
+def _save(stem: Path, setup: TrainingSetup, state: TrainingState) -> None:
+    save_model(stem.with_suffix(".npz"), setup.architecture, state.weights)
     write_csv(history_frame(state.records), stem.with_suffix(".csv"))
-    if run.framework == "tensorflow":
+    if setup.framework == "tensorflow":
         from mnist_core.tensorflow_nn.keras_file import save_keras  # not at the top: NumPy models do without TensorFlow
 
-        save_keras(stem.with_suffix(".keras"), run.architecture, state.weights)
+        save_keras(stem.with_suffix(".keras"), setup.architecture, state.weights)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from mnist_core.architectures import Dense
 from mnist_core.cluster import open_cluster
 from mnist_core.data.dataset import save_split
-from mnist_core.training import TrainingRun
+from mnist_core.training import TrainingSetup
 
 
 @pytest.fixture(scope="session")
@@ -39,18 +39,17 @@ def committed():
 
 
 @pytest.fixture
-def run(prepared):
-    """A small training run on the prepared data."""
-    return TrainingRun(
-        framework="numpy",
-        architecture=(Dense(16, "relu"), Dense(10)),
-        data_directory=prepared,
-        batch_size=20,
-        learning_rate=0.1,
-        num_epochs=4,
-        seed=0,
-        evaluate_on=("test",),
+def setup(prepared):
+    """A small network on the prepared data."""
+    return TrainingSetup(
+        framework="numpy", architecture=(Dense(16, "relu"), Dense(10)), data_directory=prepared, batch_size=20
     )
+
+
+@pytest.fixture
+def run(setup):
+    """A small training run."""
+    return setup.run(learning_rate=0.1, num_epochs=4, seed=0, evaluate_on=("test",))
 
 
 @pytest.fixture(scope="session")

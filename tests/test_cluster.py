@@ -6,6 +6,7 @@ import pytest
 from distributed import Client
 
 from mnist_core import cluster
+from mnist_core.architectures import Conv2D, Dense, MaxPool2D
 from mnist_core.cluster import open_cluster, train_all
 from mnist_core.errors import UserError
 from mnist_core.training import advance
@@ -50,10 +51,46 @@ def test_dask_seldom_interrupts_a_worker(client):
         assert min(names.values()) >= 500  # milliseconds; left alone, Dask takes 10
 
 
-def test_progress_is_reported_for_every_segment_of_every_run(client, runs):
-    seen = {0: [], 1: [], 2: []}
-    train_all(client, runs, description="", on_progress=lambda index, state: seen[index].append(len(state.records)))
-    assert seen == {0: [1, 2, 3, 4], 1: list(range(2, 31, 2)), 2: [1]}  # at most twenty segments a run
+class RecordingClient:
+    """A client that remembers what was submitted."""
+
+    def __init__(self, client):
+        self.cluster, self.nthreads = client.cluster, client.nthreads
+        self.jobs = []
+        self._submit = client.submit
+
+    def submit(self, function, *arguments, pure):
+        self.jobs.append(arguments)
+        return self._submit(function, *arguments, pure=pure)
+
+
+def test_every_epoch_is_reported_and_no_run_is_cut_into_more_than_twenty_segments(client, runs):
+    client, seen = RecordingClient(client), []
+    train_all(client, runs, description="", on_epoch=lambda index, record: seen.append((index, record.epoch)))
+    assert [[epoch for i, epoch in seen if i == index] for index in range(3)] == [
+        [1, 2, 3, 4],
+        list(range(1, 31)),
+        [1],
+    ]
+    assert sorted((run.seed, segment) for run, _, segment, _ in client.jobs) == [(1, 1)] * 4 + [(2, 2)] * 15 + [(3, 1)]
+
+
+def test_the_last_convolutional_network_in_numpy_takes_the_idle_cores_too(client, run, monkeypatch):
+    monkeypatch.setattr(cluster, "CPU_COUNT", 2)
+    run = replace(run, architecture=(Conv2D(4, 3, activation="relu"), MaxPool2D(2, stride=2), Dense(10)), num_epochs=1)
+    recording = RecordingClient(client)
+    states = train_all(recording, [run, replace(run, num_epochs=4)], description="")
+    assert {num_threads for run, *_, num_threads in recording.jobs if run.num_epochs == 1} == {1}
+    assert [num_threads for run, *_, num_threads in recording.jobs if run.num_epochs == 4][-1] == 2
+    assert content(states[1]) == content(advance(replace(run, num_epochs=4), None, 4, num_threads=1))
+
+
+def test_all_others_and_foreign_workers_keep_their_threads(client, run):
+    recording = RecordingClient(client)
+    train_all(recording, [run], description="")
+    recording.cluster = None  # as if the scheduler were somebody else's
+    train_all(recording, [replace(run, architecture=(Conv2D(4, 3, activation="relu"), Dense(10)))], description="")
+    assert [num_threads for *_, num_threads in recording.jobs] == [None] * 8
 
 
 def test_a_run_that_diverges_ends_alone(client, run):

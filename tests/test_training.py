@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,8 +7,9 @@ import pytest
 from mnist_core import training
 from mnist_core.architectures import Conv2D, Dense, MaxPool2D, layer_names
 from mnist_core.history import EpochRecord
+from mnist_core.params import load_params
 from mnist_core.training import (
-    TrainingRun,
+    TrainingSetup,
     TrainingState,
     advance,
     has_failed,
@@ -18,21 +20,21 @@ from mnist_core.training import (
     shuffling_rng,
 )
 
+ROOT = Path(__file__).parents[1]
 MLP = (Dense(16, "relu"), Dense(10))
 CNN = (Conv2D(4, 3, activation="relu"), MaxPool2D(pool_size=2, stride=2), Dense(10))
 
 
 @pytest.fixture
-def run(prepared):
-    return TrainingRun(
-        framework="numpy",
-        architecture=MLP,
-        data_directory=prepared,
-        batch_size=20,
-        learning_rate=0.1,
-        num_epochs=5,
-        seed=3,
-        evaluate_on=("train", "test"),
+def run(setup):
+    return replace(setup, architecture=MLP).run(learning_rate=0.1, num_epochs=5, seed=3, evaluate_on=("train", "test"))
+
+
+def test_the_setup_of_a_model_is_that_of_the_params_file(monkeypatch, tmp_path):
+    params = load_params(ROOT / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    assert TrainingSetup.of_model("2b", params, Path("data")) == TrainingSetup(
+        "numpy", params.architectures.b, tmp_path / "data", params.active.model("2b").batch_size
     )
 
 
