@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from mnist_core.classifier import Array
 from mnist_core.data.dataset import Dataset
 from mnist_core.errors import UserError
 from mnist_core.history import mean_and_std, percent
 from mnist_core.metrics import error_rate
 from mnist_core.model_file import load_model
-from mnist_core.registry import Framework, build_classifier
+from mnist_core.registry import Framework, loaded_classifier
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,7 @@ def evaluate_model(framework: Framework, path: Path, dataset: Dataset) -> Evalua
     """
     architecture, weights = load_model(path)
     try:
-        classifier = build_classifier(framework, architecture, rng=np.random.default_rng(0))
-        classifier.set_weights(weights)
+        classifier = loaded_classifier(framework, architecture, weights)
     except ValueError as error:
         raise UserError(f"{path}: {error}; train it again") from error
     train_predictions = classifier.predict_logits(dataset.train.images).argmax(axis=1)

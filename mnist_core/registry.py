@@ -1,11 +1,12 @@
 """Framework name -> network. The frameworks are imported only when one is asked for."""
 
+import functools
 from typing import Literal, TypeAlias
 
 import numpy as np
 
 from mnist_core.architectures import IMAGE_SHAPE, Architecture, Conv2D, Shape
-from mnist_core.classifier import Classifier
+from mnist_core.classifier import Classifier, Weights
 
 Framework: TypeAlias = Literal["tensorflow", "numpy"]
 
@@ -42,6 +43,31 @@ def build_classifier(
     from mnist_core.numpy_nn.network import NumPyClassifier
 
     return NumPyClassifier(architecture, rng=rng, input_shape=input_shape, dtype=dtype, num_threads=num_threads)
+
+
+def loaded_classifier(
+    framework: Framework, architecture: Architecture, weights: Weights, *, num_threads: int | None = None
+) -> Classifier:
+    """Return a network with these weights; the next call may give the same object with other weights.
+
+    Args:
+        framework: "numpy" or "tensorflow".
+        architecture: the layers.
+        weights: named and shaped as `architectures.parameter_shapes` says.
+        num_threads: see `build_classifier`.
+
+    Raises:
+        ValueError: the layers do not end in ten logits, or the weights do not fit them.
+    """
+    classifier = _kept_classifier(framework, architecture, num_threads)
+    classifier.set_weights(weights)
+    return classifier
+
+
+@functools.lru_cache(maxsize=1)
+def _kept_classifier(framework: Framework, architecture: Architecture, num_threads: int | None) -> Classifier:
+    # Kept, because TensorFlow compiles a graph for each.
+    return build_classifier(framework, architecture, rng=np.random.default_rng(0), num_threads=num_threads)
 
 
 def shares_batches_among_threads(framework: Framework, architecture: Architecture) -> bool:

@@ -20,7 +20,7 @@ from mnist_core.history import percent
 from mnist_core.hyperparameters import Hyperparameters
 from mnist_core.metrics import cross_entropy
 from mnist_core.params import GridSearch, ProbeSearch
-from mnist_core.registry import build_classifier
+from mnist_core.registry import loaded_classifier
 from mnist_core.training import TrainingRun, TrainingSetup, TrainingState, advance, has_failed, initial_state, load_once
 
 _SMALLEST_PROBE = 1e-6
@@ -162,10 +162,9 @@ def trains(run: TrainingRun) -> bool:
     trained = advance(run, untrained, 1)
     if trained.diverged:
         return False
-    classifier = build_classifier(run.framework, run.architecture, rng=np.random.default_rng(0))
     losses = []
     for state in (trained, untrained):
-        classifier.set_weights(state.weights)
+        classifier = loaded_classifier(run.framework, run.architecture, state.weights)
         losses.append(cross_entropy(classifier.predict_logits(train.images), train.labels))
     return losses[0] < losses[1]
 

@@ -19,7 +19,7 @@ from mnist_core.data.dataset import Dataset, Split, load_dataset
 from mnist_core.history import EpochRecord
 from mnist_core.metrics import error_rate
 from mnist_core.params import Params, framework_and_letter
-from mnist_core.registry import Framework, build_classifier
+from mnist_core.registry import Framework, build_classifier, loaded_classifier
 
 
 @dataclass(frozen=True)
@@ -125,12 +125,11 @@ def advance(
         run: what to train.
         state: where it stands; None before the first epoch.
         num_epochs: how far to go.
-        num_threads: see `registry.build_classifier`.
+        num_threads: see `registry.loaded_classifier`.
     """
     state = state or initial_state(run)
     dataset = load_once(run.data_directory)
-    classifier = _classifier(run.framework, run.architecture, num_threads)
-    classifier.set_weights(state.weights)
+    classifier = loaded_classifier(run.framework, run.architecture, state.weights, num_threads=num_threads)
     records = list(state.records)
     weights = state.weights
     for epoch in range(len(records) + 1, min(len(records) + num_epochs, run.num_epochs) + 1):
@@ -188,9 +187,3 @@ def _is_dead(classifier: Classifier, train: Split, before: Weights, after: Weigh
 def load_once(directory: Path) -> Dataset:
     """Load the prepared data, once a process."""
     return load_dataset(directory)
-
-
-@functools.lru_cache(maxsize=1)
-def _classifier(framework: Framework, architecture: Architecture, num_threads: int | None) -> Classifier:
-    """Return a network to put weights into; kept, because TensorFlow compiles a graph for each."""
-    return build_classifier(framework, architecture, rng=initial_rng(0), num_threads=num_threads)

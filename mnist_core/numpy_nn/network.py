@@ -182,7 +182,7 @@ class NumPyClassifier:
     ) -> float:
         """Take one SGD step per batch; see `classifier.Classifier.train_epoch`.
 
-        What is known of `images` is remembered, so they must not be changed between epochs.
+        A dense first layer remembers a copy of `images`, so they must not be changed between epochs.
         """
         total_loss = 0.0
         chunk_size = _TRAINING_CHUNK if self._has_convolutions else batch_size
@@ -228,7 +228,10 @@ class NumPyClassifier:
 
     @contextmanager
     def _reader(self, images: Array) -> Iterator[Callable[[Array], Array]]:
-        """Give a function from rows to a batch of images; while it is in use, the first kernel fits its batches."""
+        """Give the function that reads a batch of images by their rows.
+
+        While it is in use, the first kernel of a dense network stands in the order of its pixels.
+        """
         if not self._sorts_pixels:
             yield functools.partial(np.take, images, axis=0)
             return

@@ -21,7 +21,7 @@ from mnist_core.errors import UserError
 from mnist_core.history import percent
 from mnist_core.metrics import error_rate
 from mnist_core.model_file import load_model, save_model
-from mnist_core.registry import Framework, build_classifier
+from mnist_core.registry import Framework, build_classifier, loaded_classifier
 from mnist_core.training import load_once
 
 FRAMEWORKS: tuple[Framework, Framework] = ("tensorflow", "numpy")
@@ -179,10 +179,8 @@ def cross_load(twins: list[Classifier], images: Array) -> dict[str, Any]:
             path = Path(directory) / "model.npz"
             save_model(path, twin.architecture, twin.get_weights())
             architecture, weights = load_model(path)
-            loaded = build_classifier(other, architecture, rng=np.random.default_rng(0))
-            loaded.set_weights(weights)
             before.append(twin.predict_logits(images))
-            after.append(loaded.predict_logits(images))
+            after.append(loaded_classifier(other, architecture, weights).predict_logits(images))
     return compare_predictions(np.concatenate(before), np.concatenate(after))
 
 

@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mnist_core.architectures import Dense, MaxPool2D
-from mnist_core.numpy_nn import layers
 from mnist_core.numpy_nn.network import NumPyClassifier
-from mnist_core.numpy_nn.pixels import sort_pixels
+from mnist_core.numpy_nn.pixels import DenseOnLeadingColumns, sort_pixels
 
 SHAPE = (4, 3, 1)
 ARCHITECTURE = (Dense(8, "relu"), Dense(10))
@@ -64,9 +63,9 @@ def test_training_differs_by_rounding_alone(architecture):
 
 def test_the_batches_are_narrower_than_the_images(monkeypatch):
     widths = []
-    forward = layers.Dense.forward
+    forward = DenseOnLeadingColumns.forward
     monkeypatch.setattr(
-        layers.Dense, "forward", lambda layer, inputs: widths.append(inputs.shape[1]) or forward(layer, inputs)
+        DenseOnLeadingColumns, "forward", lambda layer, inputs: widths.append(inputs.shape[1]) or forward(layer, inputs)
     )
     train(classifier((Dense(10),)), *sparse_images(45))
     assert len(widths) == 8
