@@ -13,7 +13,7 @@ from benchmarks.contenders import BATCH_SIZE
 from benchmarks.document import replace_section, section
 from benchmarks.measure import Group, measure_group
 from benchmarks.summary import summarise
-from mnist_core.architectures import Conv2D
+from mnist_core.architectures import has_convolutions
 from mnist_core.data.dataset import load_split
 from mnist_core.errors import UserError
 from mnist_core.params import framework_and_letter, load_params
@@ -53,7 +53,7 @@ def main(images: int, repeats: int, minutes: float, data: Path | None, results: 
     # Quick ones first: each takes its even share of what is left, so the convolutions get what the others spare.
     jobs = sorted(
         ((threads, letter) for threads in dict.fromkeys((CPU_COUNT, 1)) for letter in architectures),
-        key=lambda job: any(isinstance(layer, Conv2D) for layer in architectures[job[1]]),
+        key=lambda job: has_convolutions(architectures[job[1]]),
     )
     groups: dict[int, dict[str, Group]] = {CPU_COUNT: {}, 1: {}}
     end = time.monotonic() + 60 * minutes

@@ -100,6 +100,11 @@ def layer_names(architecture: Architecture) -> list[str]:
     return names
 
 
+def has_convolutions(architecture: Architecture) -> bool:
+    """Return whether any layer is a convolution."""
+    return any(isinstance(layer, Conv2D) for layer in architecture)
+
+
 def window_output_size(size: int, window: int, stride: int, padding: Padding) -> int:
     """Return how many windows fit along one axis of `size` pixels (TensorFlow's padding rules)."""
     return -(-size // stride) if padding == "same" else (size - window) // stride + 1

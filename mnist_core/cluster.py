@@ -1,8 +1,9 @@
 """Runs independent training jobs on worker processes: one a core here, or those of a Dask cluster.
 
 Jobs are cut into segments and the job that is furthest behind goes next. So three jobs keep two workers busy to the
-end, which three whole jobs would not. Each worker computes on one thread, so results do not depend on how many there
-are. Once there are fewer jobs than workers, those that are left take the idle cores too if it cannot change a bit.
+end, which three whole jobs would not. Each job computes on one thread, because BLAS and TensorFlow add in another order
+on more, and results must not depend on the number of workers. Only NumPy's networks with convolutions, which give the
+same bytes on any number of threads, share among them the cores of this machine that would be idle.
 """
 
 import logging
@@ -98,7 +99,7 @@ def train_all(
                 index = min(waiting, key=lambda i: (_done(states[i]) / runs[i].num_epochs, i))
                 waiting.remove(index)
                 segment = -(-runs[index].num_epochs // SEGMENTS_PER_RUN)
-                num_threads = _num_threads(client, runs[index], num_workers // num_unfinished)
+                num_threads = _num_threads(client, runs[index], min(num_workers, CPU_COUNT) // num_unfinished)
                 job = client.submit(advance, runs[index], states[index], segment, num_threads, pure=False)
                 running[job] = index
             for future in wait(list(running), return_when="FIRST_COMPLETED").done:
@@ -117,10 +118,10 @@ def train_all(
     return [state for state in states if state is not None]
 
 
-def _num_threads(client: Client, run: TrainingRun, num_workers_each: int) -> int | None:
-    """Return the threads of one job: all that it may have if they are ours to give, else what the worker was set to."""
+def _num_threads(client: Client, run: TrainingRun, cores_each: int) -> int | None:
+    """Return the threads of one job; None leaves it to the worker's environment."""
     if isinstance(client.cluster, LocalCluster) and shares_batches_among_threads(run.framework, run.architecture):
-        return max(1, min(num_workers_each, int(CPU_COUNT)))
+        return max(1, cores_each)
     return None
 
 

@@ -50,7 +50,7 @@ def train_seeds(
     failures: list[str] = []
     for hyperparameters in ranking:
         runs = [
-            setup.run(
+            setup.new_run(
                 learning_rate=hyperparameters.learning_rate,
                 num_epochs=hyperparameters.epochs,
                 seed=seed,

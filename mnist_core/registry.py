@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from mnist_core.architectures import IMAGE_SHAPE, Architecture, Conv2D, Shape
+from mnist_core.architectures import IMAGE_SHAPE, Architecture, Shape, has_convolutions
 from mnist_core.classifier import Classifier, Weights
 
 Framework: TypeAlias = Literal["tensorflow", "numpy"]
@@ -66,13 +66,13 @@ def loaded_classifier(
 
 @functools.lru_cache(maxsize=1)
 def _kept_classifier(framework: Framework, architecture: Architecture, num_threads: int | None) -> Classifier:
-    # Kept, because TensorFlow compiles a graph for each.
+    # Kept, because TensorFlow compiles a graph for each, and both frameworks keep the images in a form of their own.
     return build_classifier(framework, architecture, rng=np.random.default_rng(0), num_threads=num_threads)
 
 
 def shares_batches_among_threads(framework: Framework, architecture: Architecture) -> bool:
-    """Return whether a network computes the same bytes on any number of threads, only faster on more.
+    """Return whether a network uses `num_threads`: it then computes the same bytes on any number, only faster on more.
 
     The others leave threads to BLAS or TensorFlow, which add in another order on another number of them.
     """
-    return framework == "numpy" and any(isinstance(layer, Conv2D) for layer in architecture)
+    return framework == "numpy" and has_convolutions(architecture)

@@ -87,7 +87,7 @@ def search(client: Client, setup: TrainingSetup, params: GridSearch | ProbeSearc
         probes = probe_downward(client, setup, params.largest_learning_rate, seed=params.seed)
         rates = [_tenths(probes[-1].learning_rate, i) for i in range(params.num_learning_rates)]
     runs = [
-        setup.run(learning_rate=rate, num_epochs=params.epochs, seed=params.seed, evaluate_on=("validation",))
+        setup.new_run(learning_rate=rate, num_epochs=params.epochs, seed=params.seed, evaluate_on=("validation",))
         for rate in rates
     ]
     return choose(rates, train_all(client, runs, description=description), probes)
@@ -149,7 +149,7 @@ def probe_downward(client: Client, setup: TrainingSetup, largest: float, *, seed
                 f"search: one epoch lowers the training loss at no learning rate of {tried};"
                 " start elsewhere with largest_learning_rate in params.yaml"
             )
-        run = setup.run(learning_rate=rate, num_epochs=1, seed=seed)
+        run = setup.new_run(learning_rate=rate, num_epochs=1, seed=seed)
         probes.append(Probe(rate, client.submit(trains, run, pure=False).result()))
     return tuple(probes)
 

@@ -48,7 +48,7 @@ class TrainingSetup:
             batch_size=params.active.model(model).batch_size,
         )
 
-    def run(
+    def new_run(
         self, *, learning_rate: float, num_epochs: int, seed: int, evaluate_on: tuple[str, ...] = ()
     ) -> "TrainingRun":
         """Return one run with this setup; see `TrainingRun`."""

@@ -49,7 +49,7 @@ def setup(prepared):
 @pytest.fixture
 def run(setup):
     """A small training run."""
-    return setup.run(learning_rate=0.1, num_epochs=4, seed=0, evaluate_on=("test",))
+    return setup.new_run(learning_rate=0.1, num_epochs=4, seed=0, evaluate_on=("test",))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Jobs on real worker processes."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from distributed import Client
@@ -10,6 +11,8 @@ from mnist_core.architectures import Conv2D, Dense, MaxPool2D
 from mnist_core.cluster import open_cluster, train_all
 from mnist_core.errors import UserError
 from mnist_core.training import advance
+
+CNN = (Conv2D(4, 3, activation="relu"), MaxPool2D(pool_size=2, stride=2), Dense(10))
 
 
 @pytest.fixture
@@ -77,19 +80,30 @@ def test_every_epoch_is_reported_and_no_run_is_cut_into_more_than_twenty_segment
 
 def test_the_last_convolutional_network_in_numpy_takes_the_idle_cores_too(client, run, monkeypatch):
     monkeypatch.setattr(cluster, "CPU_COUNT", 2)
-    run = replace(run, architecture=(Conv2D(4, 3, activation="relu"), MaxPool2D(2, stride=2), Dense(10)), num_epochs=1)
+    short = replace(run, architecture=CNN, batch_size=60, num_epochs=1)  # batches of three chunks
+    long = replace(short, num_epochs=20)
     recording = RecordingClient(client)
-    states = train_all(recording, [run, replace(run, num_epochs=4)], description="")
-    assert {num_threads for run, *_, num_threads in recording.jobs if run.num_epochs == 1} == {1}
-    assert [num_threads for run, *_, num_threads in recording.jobs if run.num_epochs == 4][-1] == 2
-    assert content(states[1]) == content(advance(replace(run, num_epochs=4), None, 4, num_threads=1))
+    states = train_all(recording, [short, long], description="")
+    assert [num_threads for run, *_, num_threads in recording.jobs if run == short] == [1]
+    assert [num_threads for run, *_, num_threads in recording.jobs if run == long][-1] == 2
+    assert content(states[1]) == content(advance(long, None, 20, num_threads=1))
+
+
+@pytest.mark.parametrize(("cores", "expected"), [(1, [1, 1]), (2, [1, 2]), (8, [1, 2])])
+def test_no_more_threads_than_cores_or_workers(client, run, monkeypatch, cores, expected):
+    monkeypatch.setattr(cluster, "CPU_COUNT", cores)
+    monkeypatch.setattr(cluster, "wait", lambda jobs, return_when: SimpleNamespace(done=jobs))  # both, then the last
+    run = replace(run, architecture=CNN)
+    recording = RecordingClient(client)
+    train_all(recording, [replace(run, num_epochs=1), replace(run, num_epochs=2)], description="")
+    assert [num_threads for *_, num_threads in recording.jobs][-2:] == expected
 
 
 def test_all_others_and_foreign_workers_keep_their_threads(client, run):
     recording = RecordingClient(client)
     train_all(recording, [run], description="")
     recording.cluster = None  # as if the scheduler were somebody else's
-    train_all(recording, [replace(run, architecture=(Conv2D(4, 3, activation="relu"), Dense(10)))], description="")
+    train_all(recording, [replace(run, architecture=CNN)], description="")
     assert [num_threads for *_, num_threads in recording.jobs] == [None] * 8
 
 

@@ -26,7 +26,7 @@ def test_every_seed_is_trained_with_the_best(client, setup):
     )
     assert (training.hyperparameters, training.failures) == (found(0.1, 2), [])
     for index, (seed, state) in enumerate(zip((5, 7), training.states, strict=True)):
-        run = setup.run(learning_rate=0.1, num_epochs=2, seed=seed, evaluate_on=("train", "test"))
+        run = setup.new_run(learning_rate=0.1, num_epochs=2, seed=seed, evaluate_on=("train", "test"))
         assert state.records == advance(run, None, 2).records
         assert tuple(record for reported, record in seen if reported == index) == state.records
 

@@ -12,7 +12,7 @@ from mnist_core.architectures import Dense, output_shapes
 from mnist_core.data.dataset import load_split
 from mnist_core.model_file import load_model, save_model
 from mnist_core.params import load_params
-from mnist_core.registry import MODELS, build_classifier
+from mnist_core.registry import MODELS, build_classifier, loaded_classifier, shares_batches_among_threads
 
 ROOT = Path(__file__).parents[1]
 PARAMS = load_params(ROOT / "params.yaml")
@@ -82,6 +82,31 @@ def test_twenty_images_are_learnt_by_heart(model):  # tests/tensorflow_nn has th
         losses.append(network.train_epoch(images, labels, np.arange(20), batch_size=20, learning_rate=0.1))
     assert losses[-1] < 0.1
     np.testing.assert_array_equal(network.predict_logits(images).argmax(axis=1), labels)
+
+
+@pytest.mark.parametrize("framework", ["numpy", "tensorflow"])
+def test_loading_weights_reuses_a_network_and_refuses_what_does_not_fit(framework):
+    first, second = (
+        build_classifier(framework, (Dense(10),), rng=np.random.default_rng(seed)).get_weights() for seed in (1, 2)
+    )
+    network = loaded_classifier(framework, (Dense(10),), first)
+    np.testing.assert_equal(network.get_weights(), first)
+    assert loaded_classifier(framework, (Dense(10),), second) is network
+    np.testing.assert_equal(network.get_weights(), second)
+    with pytest.raises(ValueError, match="dense_1"):
+        loaded_classifier(framework, (Dense(5, "relu"), Dense(10)), second)
+    assert loaded_classifier(framework, (Dense(10),), first) is not network
+
+
+@every_model
+def test_only_convolutions_in_numpy_use_the_number_of_threads(model):
+    framework, _ = MODELS[model]
+    architecture = PARAMS.architecture(model)
+    assert shares_batches_among_threads(framework, architecture) is (model == "2d")
+    weights = build(model).get_weights()
+    network = loaded_classifier(framework, architecture, weights, num_threads=3)
+    if framework == "numpy":
+        assert len(network._networks) == (3 if model == "2d" else 1)
 
 
 IMPORTS = """

@@ -129,7 +129,7 @@ def test_probing_gives_up_at_a_millionth(linear):
     ],
 )
 def test_a_rate_trains_if_one_epoch_lowers_the_loss(linear, learning_rate, expected):
-    assert trains(linear.run(learning_rate=learning_rate, num_epochs=1, seed=99)) is expected
+    assert trains(linear.new_run(learning_rate=learning_rate, num_epochs=1, seed=99)) is expected
 
 
 def test_a_grid_search_trains_every_rate(client, setup):

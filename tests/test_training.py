@@ -27,14 +27,16 @@ CNN = (Conv2D(4, 3, activation="relu"), MaxPool2D(pool_size=2, stride=2), Dense(
 
 @pytest.fixture
 def run(setup):
-    return replace(setup, architecture=MLP).run(learning_rate=0.1, num_epochs=5, seed=3, evaluate_on=("train", "test"))
+    return replace(setup, architecture=MLP).new_run(
+        learning_rate=0.1, num_epochs=5, seed=3, evaluate_on=("train", "test")
+    )
 
 
 def test_the_setup_of_a_model_is_that_of_the_params_file(monkeypatch, tmp_path):
     params = load_params(ROOT / "params.yaml")
     monkeypatch.chdir(tmp_path)
     assert TrainingSetup.of_model("2b", params, Path("data")) == TrainingSetup(
-        "numpy", params.architectures.b, tmp_path / "data", params.active.model("2b").batch_size
+        "numpy", params.architectures.b, tmp_path.resolve() / "data", params.active.model("2b").batch_size
     )
 
 
@@ -93,6 +95,23 @@ def test_divergence_ends_a_run_and_keeps_the_finite_epochs(run, framework):
     assert is_finished(run, bad)
     assert bad.records == good.records
     assert all(np.isfinite(array).all() for array in bad.weights.values())
+
+
+def test_divergence_on_several_threads_warns_nobody(run):  # pytest makes an error of a warning
+    run = replace(run, architecture=CNN, learning_rate=1e30, batch_size=60)
+    assert advance(run, None, 1, num_threads=2).diverged
+
+
+def test_the_number_of_threads_is_handed_on(run, monkeypatch):
+    asked, load = [], training.loaded_classifier
+    monkeypatch.setattr(
+        training,
+        "loaded_classifier",
+        lambda *arguments, num_threads: asked.append(num_threads) or load(*arguments, num_threads=num_threads),
+    )
+    advance(run, None, 1, num_threads=2)
+    advance(run, None, 1)
+    assert asked == [2, None]
 
 
 def test_a_last_step_that_ends_beyond_the_finite_numbers_is_divergence(run, monkeypatch):

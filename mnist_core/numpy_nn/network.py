@@ -20,11 +20,11 @@ from mnist_core.architectures import (
     IMAGE_SHAPE,
     Architecture,
     Conv2D,
-    Dense,
     LayerSpec,
     MaxPool2D,
     Shape,
     check_classifier,
+    has_convolutions,
     layer_names,
     parameter_shapes,
 )
@@ -50,7 +50,7 @@ class Network:
         self._named_layers = named_layers
 
     def forward(self, images: Array) -> Array:
-        """Return the logits (N, classes) of images (N, H, W, C)."""
+        """Return the logits (N, classes) of images (N, H, W, C) or, for a first dense layer, of their sorted pixels."""
         outputs = images
         for _, layer in self._named_layers:
             outputs = layer.forward(outputs)
@@ -69,12 +69,18 @@ class Network:
         for _, layer in reversed(self._named_layers[self._first_trained + 1 :]):
             gradient = layer.backward(gradient)
         first = self._named_layers[self._first_trained][1]
-        assert isinstance(first, layers.Dense | layers.Conv2D | fused.ConvReLUPool)
+        assert isinstance(first, layers.Dense | layers.Conv2D | fused.ConvReLUPool | DenseOnLeadingColumns)
         first.backward_parameters(gradient)
 
     @functools.cached_property
     def _first_trained(self) -> int:
         return next(index for index, (_, layer) in enumerate(self._named_layers) if layer.parameters)
+
+    @property
+    def leading_columns_kernel(self) -> Array | None:
+        """The kernel of the first layer with parameters if that is a `DenseOnLeadingColumns`, which takes any order."""
+        first = self._named_layers[self._first_trained][1]
+        return first.parameters["kernel"] if isinstance(first, DenseOnLeadingColumns) else None
 
     def gradients(self) -> Weights:
         """Return the gradients of the last backward pass as "<layer>.kernel" and "<layer>.bias"."""
@@ -86,7 +92,7 @@ class Network:
 
 
 def build_network(
-    architecture: Architecture, weights: Weights, *, input_shape: Shape = IMAGE_SHAPE, fuse: bool = True
+    architecture: Architecture, weights: Weights, *, input_shape: Shape = IMAGE_SHAPE, fast: bool = True
 ) -> Network:
     """Build the layers of an architecture on top of the given arrays, which they share.
 
@@ -94,7 +100,7 @@ def build_network(
         architecture: the layers.
         weights: named as `architectures.parameter_shapes` says.
         input_shape: (height, width, channels) of one image.
-        fuse: replace convolution, ReLU and 2x2 pooling in a row by `fused.ConvReLUPool`, and a dense first layer by
+        fast: replace convolution, ReLU and 2x2 pooling in a row by `fused.ConvReLUPool`, and a dense first layer by
             `pixels.DenseOnLeadingColumns`; they compute the same.
     """
     named: list[tuple[str, layers.Layer]] = []
@@ -102,7 +108,7 @@ def build_network(
     is_flat = images_last = False
     specs = zip(layer_names(architecture), architecture, following_specs, strict=True)
     for name, spec, following in specs:
-        fused_with_pooling = fuse and _is_fusible(spec, following)
+        fused_with_pooling = fast and _is_fusible(spec, following)
         if fused_with_pooling != images_last:
             named.append(("", fused.SwapImagesAndChannels()))
             images_last = fused_with_pooling
@@ -120,9 +126,8 @@ def build_network(
             if not is_flat:
                 named.append(("", layers.Flatten()))
                 is_flat = True
-            takes_images = len(named) == 1  # nothing but Flatten stands before it
-            dense = DenseOnLeadingColumns if fuse and takes_images else layers.Dense
-            named.append((name, dense(*parameters)))
+            is_first = len(named) == 1  # nothing but Flatten stands before it
+            named.append((name, (DenseOnLeadingColumns if fast and is_first else layers.Dense)(*parameters)))
         if spec.activation == "relu":
             named.append(("", layers.ReLU()))
     return Network(named)
@@ -146,7 +151,7 @@ class NumPyClassifier:
         input_shape: (height, width, channels) of one image.
         dtype: "float32" or "float64", of the weights and of all arithmetic.
         num_threads: threads that share a batch's chunks; by default OMP_NUM_THREADS or the number of cores.
-        fuse: see `build_network`.
+        fast: see `build_network`.
 
     Raises:
         ValueError: the layers do not fit together or do not end in ten logits.
@@ -160,7 +165,7 @@ class NumPyClassifier:
         input_shape: Shape = IMAGE_SHAPE,
         dtype: str = "float32",
         num_threads: int | None = None,
-        fuse: bool = True,
+        fast: bool = True,
     ) -> None:
         check_classifier(architecture, input_shape)
         self.architecture = architecture
@@ -168,12 +173,12 @@ class NumPyClassifier:
         self._dtype = np.dtype(dtype)
         initial = initial_weights(architecture, input_shape, rng=rng)
         self._weights = {name: array.astype(self._dtype) for name, array in initial.items()}
-        self._has_convolutions = any(isinstance(layer, Conv2D) for layer in architecture)
-        self._sorts_pixels = fuse and isinstance(architecture[0], Dense)
+        self._input_shape = input_shape
+        self._has_convolutions = has_convolutions(architecture)
         self._sorted: tuple[Array, SortedPixels] | None = None
         num_networks = (num_threads or default_num_threads()) if self._has_convolutions else 1
         self._networks = [
-            build_network(architecture, self._weights, input_shape=input_shape, fuse=fuse) for _ in range(num_networks)
+            build_network(architecture, self._weights, input_shape=input_shape, fast=fast) for _ in range(num_networks)
         ]
         self._pool = ThreadPoolExecutor(num_networks) if num_networks > 1 else None
 
@@ -183,7 +188,11 @@ class NumPyClassifier:
         """Take one SGD step per batch; see `classifier.Classifier.train_epoch`.
 
         A dense first layer remembers a copy of `images`, so they must not be changed between epochs.
+
+        Raises:
+            ValueError: the images are not of `input_shape`.
         """
+        self._check_shape(images)
         total_loss = 0.0
         chunk_size = _TRAINING_CHUNK if self._has_convolutions else batch_size
         with self._threads_in_good_order(), self._reader(images) as read:
@@ -201,7 +210,8 @@ class NumPyClassifier:
         return total_loss / len(order)
 
     def predict_logits(self, images: Array) -> Array:
-        """Return the logits (N, classes) of images (N, H, W, C)."""
+        """Return the logits (N, classes) of images (N, H, W, C); ValueError if they are not of `input_shape`."""
+        self._check_shape(images)
         chunk_size = _PREDICTION_CHUNK if self._has_convolutions else _DENSE_PREDICTION_CHUNK
         chunks = [images[start : start + chunk_size] for start in range(0, len(images), chunk_size)]
         with self._threads_in_good_order():
@@ -209,6 +219,7 @@ class NumPyClassifier:
 
     def loss_and_gradients(self, images: Array, labels: Array) -> tuple[float, Weights]:
         """Return the mean loss of one batch, the gradient of every parameter and that of the images as "input"."""
+        self._check_shape(images)
         network = self._networks[0]
         loss, grad_logits = softmax_cross_entropy(network.forward(images), labels)
         grad_images = network.backward(grad_logits)
@@ -226,19 +237,24 @@ class NumPyClassifier:
         for name, array in weights.items():
             self._weights[name][...] = array  # in place: the layers share these arrays
 
+    def _check_shape(self, images: Array) -> None:
+        # Without this, a dense network would take too few pixels for black ones.
+        if images.shape[1:] != self._input_shape:
+            raise ValueError(f"images of shape {images.shape[1:]} in a network for {self._input_shape}")
+
     @contextmanager
     def _reader(self, images: Array) -> Iterator[Callable[[Array], Array]]:
         """Give the function that reads a batch of images by their rows.
 
         While it is in use, the first kernel of a dense network stands in the order of its pixels.
         """
-        if not self._sorts_pixels:
+        kernel = self._networks[0].leading_columns_kernel
+        if kernel is None:
             yield functools.partial(np.take, images, axis=0)
             return
         if self._sorted is None or self._sorted[0] is not images:
             self._sorted = images, sort_pixels(images)
         pixels = self._sorted[1]
-        kernel = next(iter(self._weights.values()))
         kernel[...] = kernel[pixels.order]
         try:
             yield pixels.batch
@@ -250,9 +266,11 @@ class NumPyClassifier:
         if self._pool is None:
             return [function(self._networks[0], chunk) for chunk in chunks]
         count = len(self._networks)
+        settings = np.geterr()  # a thread does not inherit them
 
         def run_share(index: int) -> list[Result]:
-            return [function(self._networks[index], chunk) for chunk in chunks[index::count]]
+            with np.errstate(**settings):
+                return [function(self._networks[index], chunk) for chunk in chunks[index::count]]
 
         shares = list(self._pool.map(run_share, range(count)))
         return [shares[index % count][index // count] for index in range(len(chunks))]

@@ -88,7 +88,7 @@ def test_fusing_changes_nothing_but_rounding(size):
     architecture = (*BLOCK, Conv2D(4, 3, activation="relu"), *BLOCK, MaxPool2D(2, stride=1), Dense(10))
     images, labels = some_images(30, (size, size, 1), "float64")
     fused, plain = (
-        classifier(architecture, input_shape=(size, size, 1), dtype="float64", fuse=fuse) for fuse in (True, False)
+        classifier(architecture, input_shape=(size, size, 1), dtype="float64", fast=fast) for fast in (True, False)
     )
     for _ in range(3):
         train(fused, images, labels, batch_size=13)
@@ -129,6 +129,20 @@ def test_pythons_switch_interval_is_left_as_it_was(monkeypatch):
 def test_a_network_that_does_not_end_in_ten_logits_is_refused():
     with pytest.raises(ValueError, match="10 units"):
         classifier((Dense(9),))
+
+
+@pytest.mark.parametrize("shape", [(14, 14, 1), (28, 28, 2), (784,)])
+@pytest.mark.parametrize("architecture", [LINEAR, CNN], ids=["dense", "convolutions"])
+def test_images_of_another_size_are_refused(architecture, shape):
+    network = classifier(architecture)
+    images, labels = some_images(4, shape)
+    refused = pytest.raises(ValueError, match=r"in a network for \(28, 28, 1\)")
+    with refused:
+        network.predict_logits(images)
+    with refused:
+        network.loss_and_gradients(images, labels)
+    with refused:
+        train(network, images, labels, batch_size=2)
 
 
 def test_weights_that_do_not_fit_are_refused():
