@@ -163,10 +163,8 @@ class TensorFlowClassifier:
             with tf.GradientTape() as tape:
                 losses = self._losses(tf.gather(images, rows), tf.gather(labels, rows))
                 loss = tf.reduce_mean(losses)
-            # Backward is linear, so the rate times the loss's own gradient, 1, gives all gradients times the rate.
-            scaled_gradients = tape.gradient(loss, variables, output_gradients=learning_rate)
-            for variable, scaled_gradient in zip(variables, scaled_gradients, strict=True):
-                variable.assign_sub(scaled_gradient)
+            for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
+                variable.assign_sub(learning_rate * gradient)
             total += tf.reduce_sum(losses)
         return total / tf.cast(num_examples, self._dtype)
 
