@@ -42,6 +42,7 @@ plots: $(READY) ## write dvc_plots/index.html, which draws without internet
 bench: $(READY) ## time an epoch of ours beside Keras, PyTorch and scikit-learn; about ten minutes on an idle machine
 	python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-bench.lock
 	python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps 'torch==2.13.0+cpu' typing_extensions sympy mpmath networkx filelock fsspec || echo "PyTorch cannot be installed here; it is skipped"
+	dvc repro --quiet prepare || echo "MNIST cannot be had here; random images instead"
 	python -m benchmarks
 
 lock: $(READY) ## pin the newest versions that pyproject.toml allows
