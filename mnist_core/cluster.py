@@ -8,7 +8,7 @@ same bytes on any number of threads, share among them the cores of this machine 
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import dask
@@ -17,8 +17,6 @@ from distributed import Client, Future, LocalCluster, wait
 from tqdm import tqdm
 
 from mnist_core.errors import UserError
-from mnist_core.history import EpochRecord
-from mnist_core.registry import shares_batches_among_threads
 from mnist_core.training import TrainingRun, TrainingState, advance, is_finished
 
 SEGMENTS_PER_RUN = 20
@@ -70,59 +68,47 @@ def open_cluster(*, num_workers: int | None = None, scheduler: str | None = None
         yield client
 
 
-def train_all(
-    client: Client,
-    runs: Sequence[TrainingRun],
-    *,
-    description: str,
-    on_epoch: Callable[[int, EpochRecord], None] | None = None,
-) -> list[TrainingState]:
-    """Train every run to its end or until it diverges.
+def train_all(client: Client, runs: Sequence[TrainingRun], *, description: str) -> Iterator[tuple[int, TrainingState]]:
+    """Train every run to its end or until it diverges, unless the caller stops asking for more.
 
     Args:
         client: see `open_cluster`.
         runs: what to train.
         description: shown before the progress bar, which counts epochs; there is none if stderr is not a terminal.
-        on_epoch: called with the index of a run and the record of each of its epochs, segment by segment.
 
-    Returns:
-        The final states, in the order of `runs`.
+    Yields:
+        The index of a run and its state, whenever a segment of it has ended.
     """
-    states: list[TrainingState | None] = [None] * len(runs)
+    states: dict[int, TrainingState] = {}
     waiting = set(range(len(runs)))
     running: dict[Future, int] = {}
     with tqdm(total=sum(run.num_epochs for run in runs), desc=description, unit="epoch", disable=None) as bar:
         while waiting or running:
-            num_workers = max(1, len(client.nthreads()))
-            while waiting and len(running) < num_workers:
-                num_unfinished = len(waiting) + len(running)
-                index = min(waiting, key=lambda i: (_done(states[i]) / runs[i].num_epochs, i))
+            while waiting and len(running) < max(1, len(client.nthreads())):
+                num_threads = threads_per_job(client, len(waiting) + len(running))
+                index = min(waiting, key=lambda i: (_done(states.get(i)) / runs[i].num_epochs, i))
                 waiting.remove(index)
                 segment = -(-runs[index].num_epochs // SEGMENTS_PER_RUN)
-                num_threads = _num_threads(client, runs[index], min(num_workers, CPU_COUNT) // num_unfinished)
-                job = client.submit(advance, runs[index], states[index], segment, num_threads, pure=False)
+                job = client.submit(advance, runs[index], states.get(index), segment, num_threads, pure=False)
                 running[job] = index
             for future in wait(list(running), return_when="FIRST_COMPLETED").done:
                 index = running.pop(future)
                 state: TrainingState = future.result()
-                new = state.records[_done(states[index]) :]
+                bar.update(_done(state) - _done(states.get(index)))
                 states[index] = state
-                bar.update(len(new))
-                if on_epoch:
-                    for record in new:
-                        on_epoch(index, record)
                 if not is_finished(runs[index], state):
                     waiting.add(index)
                 elif state.diverged:
                     bar.total = (bar.total or 0) - (runs[index].num_epochs - _done(state))
-    return [state for state in states if state is not None]
+                yield index, state
 
 
-def _num_threads(client: Client, run: TrainingRun, cores_each: int) -> int | None:
-    """Return the threads of one job; None leaves it to the worker's environment."""
-    if isinstance(client.cluster, LocalCluster) and shares_batches_among_threads(run.framework, run.architecture):
-        return max(1, cores_each)
-    return None
+def threads_per_job(client: Client, num_jobs: int) -> int | None:
+    """Return the cores of this machine for each of so many jobs, at least one; None if the workers are not ours."""
+    if not isinstance(client.cluster, LocalCluster):
+        return None
+    cores: int = min(len(client.nthreads()), CPU_COUNT)
+    return max(1, cores // num_jobs)
 
 
 def _done(state: TrainingState | None) -> int:

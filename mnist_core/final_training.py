@@ -1,7 +1,8 @@
 """Trains a model once per seed with what the search found best, or with the next best should a seed diverge.
 
 Near the largest rate that trains, whether a network survives hangs on its initial weights, even on rounding, and the
-search saw one seed only. So the same rule holds here as there: what diverges cannot win. No error is looked at.
+search saw one seed only. So the same rule holds here as there: what diverges cannot win. No error is looked at, and
+the other seeds are not trained to their end.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from mnist_core.cluster import train_all
 from mnist_core.errors import UserError
 from mnist_core.history import EpochRecord
 from mnist_core.hyperparameters import Hyperparameters
-from mnist_core.training import TrainingSetup, TrainingState, has_failed
+from mnist_core.training import TrainingSetup, TrainingState, has_failed, is_finished
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,18 @@ def train_seeds(
             )
             for seed in seeds
         ]
-        states = train_all(client, runs, description=description, on_epoch=on_epoch)
-        failed = [seed for seed, state in zip(seeds, states, strict=True) if has_failed(state)]
-        if not failed:
-            return FinalTraining(hyperparameters, states, failures)
-        failures.append(f"seed {failed[0]} diverged at learning rate {hyperparameters.learning_rate:g}")
+        states: dict[int, TrainingState] = {}
+        for index, state in train_all(client, runs, description=description):
+            if on_epoch:
+                num_reported = len(states[index].records) if index in states else 0
+                for record in state.records[num_reported:]:
+                    on_epoch(index, record)
+            states[index] = state
+            if is_finished(runs[index], state) and has_failed(state):
+                failures.append(f"seed {seeds[index]} diverged at learning rate {hyperparameters.learning_rate:g}")
+                break
+        else:
+            return FinalTraining(hyperparameters, [states[index] for index in range(len(runs))], failures)
     raise UserError(
         f"{description}: {', '.join(failures)}; search smaller learning rates or take other seeds in params.yaml"
     )

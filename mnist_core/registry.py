@@ -34,7 +34,9 @@ def build_classifier(
         rng: source of the initial weights.
         input_shape: (height, width, channels) of one image.
         dtype: "float32" or "float64", of the weights and of all arithmetic.
-        num_threads: for those that `shares_batches_among_threads` names; by default OMP_NUM_THREADS or all cores.
+        num_threads: for NumPy's networks with convolutions, which then compute the same bytes on any number, only
+            faster on more; by default OMP_NUM_THREADS or all cores. The others leave threads to BLAS or TensorFlow,
+            which add in another order on another number of them.
     """
     if framework == "tensorflow":
         from mnist_core.tensorflow_nn.network import TensorFlowClassifier
@@ -59,7 +61,8 @@ def loaded_classifier(
     Raises:
         ValueError: the layers do not end in ten logits, or the weights do not fit them.
     """
-    classifier = _kept_classifier(framework, architecture, num_threads)
+    uses_threads = framework == "numpy" and has_convolutions(architecture)
+    classifier = _kept_classifier(framework, architecture, num_threads if uses_threads else None)
     classifier.set_weights(weights)
     return classifier
 
@@ -68,11 +71,3 @@ def loaded_classifier(
 def _kept_classifier(framework: Framework, architecture: Architecture, num_threads: int | None) -> Classifier:
     # Kept, because TensorFlow compiles a graph for each, and both frameworks keep the images in a form of their own.
     return build_classifier(framework, architecture, rng=np.random.default_rng(0), num_threads=num_threads)
-
-
-def shares_batches_among_threads(framework: Framework, architecture: Architecture) -> bool:
-    """Return whether a network uses `num_threads`: it then computes the same bytes on any number, only faster on more.
-
-    The others leave threads to BLAS or TensorFlow, which add in another order on another number of them.
-    """
-    return framework == "numpy" and has_convolutions(architecture)

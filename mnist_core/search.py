@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from distributed import Client
 
-from mnist_core.cluster import train_all
+from mnist_core.cluster import threads_per_job, train_all
 from mnist_core.errors import UserError
 from mnist_core.history import percent
 from mnist_core.hyperparameters import Hyperparameters
@@ -90,7 +90,8 @@ def search(client: Client, setup: TrainingSetup, params: GridSearch | ProbeSearc
         setup.new_run(learning_rate=rate, num_epochs=params.epochs, seed=params.seed, evaluate_on=("validation",))
         for rate in rates
     ]
-    return choose(rates, train_all(client, runs, description=description), probes)
+    states = dict(train_all(client, runs, description=description))  # of each run the last one
+    return choose(rates, [states[index] for index in range(len(runs))], probes)
 
 
 def choose(rates: Sequence[float], states: Sequence[TrainingState], probes: tuple[Probe, ...] = ()) -> SearchResult:
@@ -150,21 +151,27 @@ def probe_downward(client: Client, setup: TrainingSetup, largest: float, *, seed
                 " start elsewhere with largest_learning_rate in params.yaml"
             )
         run = setup.new_run(learning_rate=rate, num_epochs=1, seed=seed)
-        probes.append(Probe(rate, client.submit(trains, run, pure=False).result()))
+        job = client.submit(trains, run, threads_per_job(client, 1), pure=False)
+        probes.append(Probe(rate, job.result()))
     return tuple(probes)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # as in `advance`
-def trains(run: TrainingRun) -> bool:
-    """Return whether a run of one epoch stays finite and ends with a lower training loss than it began with."""
+def trains(run: TrainingRun, num_threads: int | None = None) -> bool:
+    """Return whether a run of one epoch stays finite and ends with a lower training loss than it began with.
+
+    Args:
+        run: what to train.
+        num_threads: see `registry.loaded_classifier`.
+    """
     train = load_once(run.data_directory).train
     untrained = initial_state(run)
-    trained = advance(run, untrained, 1)
+    trained = advance(run, untrained, 1, num_threads)
     if trained.diverged:
         return False
     losses = []
     for state in (trained, untrained):
-        classifier = loaded_classifier(run.framework, run.architecture, state.weights)
+        classifier = loaded_classifier(run.framework, run.architecture, state.weights, num_threads=num_threads)
         losses.append(cross_entropy(classifier.predict_logits(train.images), train.labels))
     return losses[0] < losses[1]
 

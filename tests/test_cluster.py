@@ -7,12 +7,10 @@ import pytest
 from distributed import Client
 
 from mnist_core import cluster
-from mnist_core.architectures import Conv2D, Dense, MaxPool2D
 from mnist_core.cluster import open_cluster, train_all
 from mnist_core.errors import UserError
 from mnist_core.training import advance
-
-CNN = (Conv2D(4, 3, activation="relu"), MaxPool2D(pool_size=2, stride=2), Dense(10))
+from tests.runs import CNN, content
 
 
 @pytest.fixture
@@ -20,14 +18,16 @@ def runs(run):
     return [replace(run, seed=seed, num_epochs=num_epochs) for seed, num_epochs in ((1, 4), (2, 30), (3, 1))]
 
 
-def content(state):
-    return {name: array.tobytes() for name, array in state.weights.items()}, state.records, state.diverged
+def trained(client, runs):
+    """Return the final states in the order of the runs."""
+    states = dict(train_all(client, runs, description=""))
+    return [states[index] for index in range(len(runs))]
 
 
 def test_the_number_of_workers_does_not_change_a_single_bit(client, runs):
-    two = [content(state) for state in train_all(client, runs, description="two workers")]
+    two = [content(state) for state in trained(client, runs)]
     with open_cluster(num_workers=1) as one_worker:
-        one = [content(state) for state in train_all(one_worker, runs, description="one worker")]
+        one = [content(state) for state in trained(one_worker, runs)]
     assert [len(records) for _, records, _ in two] == [4, 30, 1]
     assert one == two
 
@@ -67,12 +67,12 @@ class RecordingClient:
         return self._submit(function, *arguments, pure=pure)
 
 
-def test_every_epoch_is_reported_and_no_run_is_cut_into_more_than_twenty_segments(client, runs):
-    client, seen = RecordingClient(client), []
-    train_all(client, runs, description="", on_epoch=lambda index, record: seen.append((index, record.epoch)))
-    assert [[epoch for i, epoch in seen if i == index] for index in range(3)] == [
+def test_every_segment_is_reported_and_no_run_is_cut_into_more_than_twenty(client, runs):
+    client = RecordingClient(client)
+    epochs = [(index, len(state.records)) for index, state in train_all(client, runs, description="")]
+    assert [[epoch for i, epoch in epochs if i == index] for index in range(3)] == [
         [1, 2, 3, 4],
-        list(range(1, 31)),
+        list(range(2, 31, 2)),
         [1],
     ]
     assert sorted((run.seed, segment) for run, _, segment, _ in client.jobs) == [(1, 1)] * 4 + [(2, 2)] * 15 + [(3, 1)]
@@ -83,7 +83,7 @@ def test_the_last_convolutional_network_in_numpy_takes_the_idle_cores_too(client
     short = replace(run, architecture=CNN, batch_size=60, num_epochs=1)  # batches of three chunks
     long = replace(short, num_epochs=20)
     recording = RecordingClient(client)
-    states = train_all(recording, [short, long], description="")
+    states = trained(recording, [short, long])
     assert [num_threads for run, *_, num_threads in recording.jobs if run == short] == [1]
     assert [num_threads for run, *_, num_threads in recording.jobs if run == long][-1] == 2
     assert content(states[1]) == content(advance(long, None, 20, num_threads=1))
@@ -95,36 +95,43 @@ def test_no_more_threads_than_cores_or_workers(client, run, monkeypatch, cores, 
     monkeypatch.setattr(cluster, "wait", lambda jobs, return_when: SimpleNamespace(done=jobs))  # both, then the last
     run = replace(run, architecture=CNN)
     recording = RecordingClient(client)
-    train_all(recording, [replace(run, num_epochs=1), replace(run, num_epochs=2)], description="")
+    trained(recording, [replace(run, num_epochs=1), replace(run, num_epochs=2)])
     assert [num_threads for *_, num_threads in recording.jobs][-2:] == expected
 
 
-def test_all_others_and_foreign_workers_keep_their_threads(client, run):
+def test_foreign_workers_keep_their_threads(client, run):
     recording = RecordingClient(client)
-    train_all(recording, [run], description="")
     recording.cluster = None  # as if the scheduler were somebody else's
-    train_all(recording, [replace(run, architecture=CNN)], description="")
-    assert [num_threads for *_, num_threads in recording.jobs] == [None] * 8
+    trained(recording, [replace(run, architecture=CNN)])
+    assert [num_threads for *_, num_threads in recording.jobs] == [None] * 4
+
+
+def test_whoever_stops_listening_stops_the_training(client, runs):
+    recording = RecordingClient(client)
+    for _ in train_all(recording, runs, description=""):
+        break
+    assert len(recording.jobs) == 2
+    assert len(trained(recording, runs)) == 3  # the workers are free again
 
 
 def test_a_run_that_diverges_ends_alone(client, run):
-    states = train_all(client, [replace(run, learning_rate=1e30), run], description="")
+    states = trained(client, [replace(run, learning_rate=1e30), run])
     assert [(state.diverged, len(state.records)) for state in states] == [(True, 0), (False, 4)]
 
 
 def test_a_users_error_and_a_programming_error_keep_their_types(client, run, tmp_path):
     with pytest.raises(UserError, match=r"train_images\.npy: no such file"):
-        train_all(client, [run, replace(run, data_directory=tmp_path)], description="")
+        trained(client, [run, replace(run, data_directory=tmp_path)])
     with pytest.raises(AttributeError, match="tset"):
-        train_all(client, [run, replace(run, evaluate_on=("tset",))], description="")
-    (state,) = train_all(client, [run], description="")  # the cluster goes on
+        trained(client, [run, replace(run, evaluate_on=("tset",))])
+    (state,) = trained(client, [run])  # the cluster goes on
     assert content(state) == content(advance(run, None, 4))
 
 
 def test_a_running_scheduler_can_be_used_by_its_address(client, run):
     with open_cluster(scheduler=client.scheduler.address) as other:
         assert other is not client
-        (state,) = train_all(other, [run], description="")
+        (state,) = trained(other, [run])
     assert len(state.records) == 4
     assert client.submit(abs, -1).result() == 1  # it is not ours to stop
 

@@ -98,9 +98,10 @@ class StubClient:
 
     def __init__(self, limit):
         self.limit = limit
+        self.cluster = None
 
-    def submit(self, function, run, pure):
-        assert function is trains
+    def submit(self, function, run, num_threads, pure):
+        assert (function, num_threads) == (trains, None)
         assert (run.num_epochs, run.seed) == (1, 7)
         return SimpleNamespace(result=lambda: run.learning_rate <= self.limit)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mnist_core import training
-from mnist_core.architectures import Conv2D, Dense, MaxPool2D, layer_names
+from mnist_core.architectures import Dense, layer_names
 from mnist_core.history import EpochRecord
 from mnist_core.params import load_params
 from mnist_core.training import (
@@ -19,10 +19,10 @@ from mnist_core.training import (
     load_once,
     shuffling_rng,
 )
+from tests.runs import CNN, content
 
 ROOT = Path(__file__).parents[1]
 MLP = (Dense(16, "relu"), Dense(10))
-CNN = (Conv2D(4, 3, activation="relu"), MaxPool2D(pool_size=2, stride=2), Dense(10))
 
 
 @pytest.fixture
@@ -38,11 +38,6 @@ def test_the_setup_of_a_model_is_that_of_the_params_file(monkeypatch, tmp_path):
     assert TrainingSetup.of_model("2b", params, Path("data")) == TrainingSetup(
         "numpy", params.architectures.b, tmp_path.resolve() / "data", params.active.model("2b").batch_size
     )
-
-
-def content(state):
-    """Return a state as something that compares by every bit."""
-    return {name: array.tobytes() for name, array in state.weights.items()}, state.records, state.diverged
 
 
 @pytest.mark.parametrize("framework", ["numpy", "tensorflow"])
