@@ -1,20 +1,24 @@
-"""Trains a model once per seed with what the search found best, or with the next best should a seed diverge.
+"""Trains a model once per seed with what the search found best, or with the next best should a seed fail.
 
 Near the largest rate that trains, whether a network survives hangs on its initial weights, even on rounding, and the
-search saw one seed only. So the same rule holds here as there: what diverges cannot win. No error is looked at, and
-the other seeds are not trained to their end.
+search saw one seed only. So the same rule holds here as there: what diverges cannot win. A rate at which some seed
+diverges or collapses is out. So is, at its rate, a number of epochs that some seed does not reach without a blow-up:
+within a few batches the loss grows a hundredfold, and many epochs later it is not what it was. No error is looked at.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
 from distributed import Client
 
 from mnist_core.cluster import train_all
 from mnist_core.errors import UserError
 from mnist_core.history import EpochRecord
 from mnist_core.hyperparameters import Hyperparameters
-from mnist_core.training import TrainingSetup, TrainingState, has_failed, is_finished
+from mnist_core.training import TrainingRun, TrainingSetup, TrainingState, has_failed, is_finished
+
+_BLOW_UP = 10  # times the lowest loss so far; the models of the report had less than 2 or more than 100
 
 
 @dataclass(frozen=True)
@@ -26,10 +30,27 @@ class FinalTraining:
     failures: list[str]
 
 
+def rank_pairs(ranking: Sequence[Hyperparameters], curves: pd.DataFrame) -> list[Hyperparameters]:
+    """Return every pair of a rate and a number of epochs, the best first; of equal ones as in `search`.
+
+    Args:
+        ranking: the rates that may win.
+        curves: columns learning_rate, epoch and validation_error (percent), of these and other rates.
+    """
+    rates = {hyperparameters.learning_rate for hyperparameters in ranking}
+    columns = (curves[name].tolist() for name in ("learning_rate", "epoch", "validation_error"))
+    pairs = [
+        Hyperparameters(learning_rate=rate, epochs=epoch, validation_error=error)
+        for rate, epoch, error in zip(*columns, strict=True)
+        if rate in rates
+    ]
+    return sorted(pairs, key=lambda pair: (pair.validation_error, pair.epochs, -pair.learning_rate))
+
+
 def train_seeds(
     client: Client,
     setup: TrainingSetup,
-    ranking: Sequence[Hyperparameters],
+    pairs: Sequence[Hyperparameters],
     seeds: Sequence[int],
     *,
     description: str,
@@ -40,22 +61,22 @@ def train_seeds(
     Args:
         client: see `cluster.open_cluster`.
         setup: the model.
-        ranking: what the search found, the best first.
+        pairs: see `rank_pairs`.
         seeds: of the initial weights and of the order of the images.
         description: shown before the progress bar, and in the error.
         on_epoch: called with the place of the seed among `seeds` and the record of every epoch.
 
     Raises:
-        UserError: some seed diverges, whatever of the ranking is taken.
+        UserError: some seed fails, whatever of the pairs is taken.
     """
     failures: list[str] = []
-    for hyperparameters in ranking:
+    longest: dict[float, int] = {}  # rate -> epochs that all seeds survive, once one has failed
+    for pair in pairs:
+        if pair.epochs > longest.get(pair.learning_rate, pair.epochs):
+            continue
         runs = [
             setup.new_run(
-                learning_rate=hyperparameters.learning_rate,
-                num_epochs=hyperparameters.epochs,
-                seed=seed,
-                evaluate_on=("train", "test"),
+                learning_rate=pair.learning_rate, num_epochs=pair.epochs, seed=seed, evaluate_on=("train", "test")
             )
             for seed in seeds
         ]
@@ -66,11 +87,26 @@ def train_seeds(
                 for record in state.records[num_reported:]:
                     on_epoch(index, record)
             states[index] = state
-            if is_finished(runs[index], state) and has_failed(state):
-                failures.append(f"seed {seeds[index]} diverged at learning rate {hyperparameters.learning_rate:g}")
-                break
-        else:
-            return FinalTraining(hyperparameters, [states[index] for index in range(len(runs))], failures)
+            if _epochs_survived(runs[index], state) == 0:
+                break  # the other seeds need not go on
+        survived, seed = min((_epochs_survived(runs[index], states[index]), runs[index].seed) for index in states)
+        if survived == pair.epochs:
+            return FinalTraining(pair, [states[index] for index in range(len(runs))], failures)
+        longest[pair.learning_rate] = survived
+        what = f"blew up after {survived} epochs" if survived else "diverged"
+        failures.append(f"seed {seed} {what} at learning rate {pair.learning_rate:g}")
     raise UserError(
         f"{description}: {', '.join(failures)}; search smaller learning rates or take other seeds in params.yaml"
     )
+
+
+def _epochs_survived(run: TrainingRun, state: TrainingState) -> int:
+    """Return the epochs before the loss blew up; 0 if the run has diverged or ended as a collapse."""
+    if is_finished(run, state) and has_failed(state):
+        return 0
+    lowest = float("inf")
+    for record in state.records:
+        if record.loss > _BLOW_UP * lowest:
+            return record.epoch - 1
+        lowest = min(lowest, record.loss)
+    return len(state.records)

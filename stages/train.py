@@ -6,11 +6,12 @@ import click
 from tqdm import tqdm
 
 from mnist_core.cluster import open_cluster
-from mnist_core.final_training import train_seeds
+from mnist_core.final_training import rank_pairs, train_seeds
 from mnist_core.history import EpochRecord, curves_frame, history_frame, write_csv
 from mnist_core.hyperparameters import read_ranking
 from mnist_core.model_file import save_model
 from mnist_core.params import load_params
+from mnist_core.results import read_csv
 from mnist_core.training import TrainingSetup, TrainingState
 from stages.command import (
     HYPERPARAMETERS,
@@ -32,11 +33,13 @@ from stages.command import (
 @cluster_options
 @click.option("--verbose", is_flag=True, envvar="MNIST_VERBOSE", help="Print the errors after every epoch.")
 def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) -> None:
-    """Train with the best of the search, for exactly its number of epochs; if a seed diverges, with the next best."""
+    """Train with the best of the search, for exactly its number of epochs; if a seed fails, with the next best."""
     params = load_params(PARAMS)
     seeds = params.active.train.seeds
     setup = TrainingSetup.of_model(model, params, PREPARED)
     ranking = read_ranking(SEARCH / f"{model}.json")
+    curves = read_csv(PLOTS / "search" / f"{model}.csv", ("learning_rate", "epoch", "validation_error"))
+    pairs = rank_pairs(ranking, curves)
 
     def print_epoch(index: int, record: EpochRecord) -> None:
         tqdm.write(
@@ -46,7 +49,7 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
 
     with open_cluster(num_workers=workers, scheduler=scheduler) as client:
         training = train_seeds(
-            client, setup, ranking, seeds, description=f"train {model}", on_epoch=print_epoch if verbose else None
+            client, setup, pairs, seeds, description=f"train {model}", on_epoch=print_epoch if verbose else None
         )
     with (
         output_directory(MODEL_FILES / model) as directory,

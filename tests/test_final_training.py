@@ -1,10 +1,11 @@
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from mnist_core import final_training
 from mnist_core.errors import UserError
-from mnist_core.final_training import train_seeds
+from mnist_core.final_training import rank_pairs, train_seeds
 from mnist_core.history import EpochRecord
 from mnist_core.hyperparameters import Hyperparameters
 from mnist_core.training import TrainingState, advance
@@ -43,11 +44,11 @@ def test_what_diverges_for_one_seed_is_passed_over_for_all(client, setup, monkey
 
     monkeypatch.setattr(final_training, "train_all", one_dies)
     seen = []
-    ranking = [found(0.2, 3), found(0.1, 2), found(0.01, 2)]
+    pairs = [found(0.2, 3), found(0.2, 1), found(0.1, 2), found(0.01, 2)]
     training = train_seeds(
         client,
         setup,
-        ranking,
+        pairs,
         [5, 7],
         description="",
         on_epoch=lambda index, record: seen.append((index, record.epoch)),
@@ -68,6 +69,41 @@ def test_a_collapse_counts_as_divergence_and_no_error_rate_matters(setup, monkey
     monkeypatch.setattr(final_training, "train_all", states)
     training = train_seeds(None, setup, [found(1, 2), found(0.1, 2)], [5], description="")
     assert training.hyperparameters == found(0.1, 2)
+
+
+def test_what_blows_up_for_one_seed_needs_fewer_epochs(setup, monkeypatch):
+    """As 2d did at learning rate 0.1: two of five seeds ended in the wake of a blow-up, at 2 instead of 1.1 %."""
+    losses = {5: [0.5, 0.04, 0.02, 0.1, 0.05], 7: [0.5, 0.01, 0.5, 0.02, 0.06]}
+    tried = []
+
+    def states(client, runs, **options):
+        tried.append((runs[0].learning_rate, runs[0].num_epochs))
+        for index, run in enumerate(runs):
+            for done in range(1, run.num_epochs + 1):
+                records = [EpochRecord(epoch, loss, {}) for epoch, loss in enumerate(losses[run.seed][:done], 1)]
+                yield index, TrainingState({}, tuple(records))
+
+    monkeypatch.setattr(final_training, "train_all", states)
+    pairs = [found(0.1, 5), found(0.1, 3), found(0.1, 2), found(0.01, 2)]
+    training = train_seeds(None, setup, pairs, [5, 7], description="")
+    assert tried == [(0.1, 5), (0.1, 2)]  # three epochs are known to be too many
+    assert training.hyperparameters == found(0.1, 2)
+    assert training.failures == ["seed 7 blew up after 2 epochs at learning rate 0.1"]
+    assert [state.records[-1].loss for state in training.states] == [0.04, 0.01]
+
+
+def test_pairs_are_ranked_by_validation_error_then_fewer_epochs_then_the_larger_rate():
+    rows = [(0.1, 1, 3.0), (0.1, 2, 2.0), (0.01, 1, 2.5), (0.01, 2, 2.0), (1.0, 1, 0.5), (0.01, 3, 2.0)]
+    curves = pd.DataFrame(rows, columns=["learning_rate", "epoch", "validation_error"])
+    pairs = rank_pairs([found(0.01, 2), found(0.1, 2)], curves)  # 1.0 diverged later in the search
+    assert [(pair.learning_rate, pair.epochs) for pair in pairs] == [
+        (0.1, 2),
+        (0.01, 2),
+        (0.01, 3),
+        (0.01, 1),
+        (0.1, 1),
+    ]
+    assert pairs[0].validation_error == 2.0
 
 
 def test_nothing_left_is_an_error_that_names_seeds_and_rates(client, setup):
