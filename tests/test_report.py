@@ -20,7 +20,7 @@ from mnist_core.report import (
     inline_svg,
     render_derivations,
 )
-from tests.report_inputs import PASSED_OVER, ROOT, report_sources, write_report_inputs
+from tests.report_inputs import PASSED_OVER, ROOT, SHORTENED, report_sources, write_report_inputs
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 LOADING = ("src", "srcset", "data", "poster", "background", "action", "formaction", "ping", "xlink:href")
@@ -190,6 +190,15 @@ def test_a_best_rate_that_diverged_in_final_training_is_named_and_not_shown_as_c
     assert re.findall(r'<tr class="best">\s*<th scope="row">(.+?)</th>', article) == ["0.01"]
     remark = "The lowest error was not chosen: at learning rate 0.1 a final training"
     assert remark in article
+    assert html.count(remark) == 1
+
+
+def test_fewer_epochs_than_the_search_found_are_explained(html):
+    article = re.search(rf'<h3 id="model-{SHORTENED}">.*?</article>', html, re.DOTALL)[0]
+    assert re.findall(r"<dt>Epochs</dt><dd>(.+?)</dd>", article) == ["20"]
+    remark = "The lowest error was not chosen: within 25 epochs the loss of a final training"
+    assert remark in article
+    assert "blew up, so the best number of epochs before that was taken: 20." in article
     assert html.count(remark) == 1
 
 
