@@ -1,9 +1,9 @@
 """Trains a model once per seed with what the search found best, or with the next best should a seed fail.
 
 Near the largest rate that trains, whether a network survives hangs on its initial weights, even on rounding, and the
-search saw one seed only. So the same rule holds here as there: what diverges cannot win. A rate at which some seed
-diverges or collapses is out. So is, at its rate, a number of epochs that some seed does not reach without a blow-up:
-within a few batches the loss grows a hundredfold, and many epochs later it is not what it was. No error is looked at.
+search saw one seed only. So here too what diverges cannot win: a rate at which some seed diverges is out. Neither can
+a number of epochs that some seed does not reach without a blow-up: within a few batches the loss grows a hundredfold,
+and many epochs later it is not what it was. Both are read off the mean loss of the epochs; no error is looked at.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,12 +37,11 @@ def rank_pairs(ranking: Sequence[Hyperparameters], curves: pd.DataFrame) -> list
         ranking: the rates that may win.
         curves: columns learning_rate, epoch and validation_error (percent), of these and other rates.
     """
-    rates = {hyperparameters.learning_rate for hyperparameters in ranking}
-    columns = (curves[name].tolist() for name in ("learning_rate", "epoch", "validation_error"))
+    rates = [hyperparameters.learning_rate for hyperparameters in ranking]
+    rows = curves.loc[curves["learning_rate"].isin(rates), ["learning_rate", "epoch", "validation_error"]].dropna()
     pairs = [
         Hyperparameters(learning_rate=rate, epochs=epoch, validation_error=error)
-        for rate, epoch, error in zip(*columns, strict=True)
-        if rate in rates
+        for rate, epoch, error in rows.itertuples(index=False)
     ]
     return sorted(pairs, key=lambda pair: (pair.validation_error, pair.epochs, -pair.learning_rate))
 
@@ -101,12 +100,12 @@ def train_seeds(
 
 
 def _epochs_survived(run: TrainingRun, state: TrainingState) -> int:
-    """Return the epochs before the loss blew up; 0 if the run has diverged or ended as a collapse."""
-    if is_finished(run, state) and has_failed(state):
+    """Return the epochs before the loss blew up; 0 if the run has diverged, or has ended worse than it began."""
+    if state.diverged:
         return 0
     lowest = float("inf")
     for record in state.records:
         if record.loss > _BLOW_UP * lowest:
             return record.epoch - 1
         lowest = min(lowest, record.loss)
-    return len(state.records)
+    return 0 if is_finished(run, state) and has_failed(state) else len(state.records)

@@ -6,12 +6,13 @@ import click
 from tqdm import tqdm
 
 from mnist_core.cluster import open_cluster
+from mnist_core.errors import UserError
 from mnist_core.final_training import rank_pairs, train_seeds
 from mnist_core.history import EpochRecord, curves_frame, history_frame, write_csv
 from mnist_core.hyperparameters import read_ranking
 from mnist_core.model_file import save_model
 from mnist_core.params import load_params
-from mnist_core.results import read_csv
+from mnist_core.results import REMEDY, read_csv
 from mnist_core.training import TrainingSetup, TrainingState
 from stages.command import (
     HYPERPARAMETERS,
@@ -37,9 +38,11 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
     params = load_params(PARAMS)
     seeds = params.active.train.seeds
     setup = TrainingSetup.of_model(model, params, PREPARED)
-    ranking = read_ranking(SEARCH / f"{model}.json")
-    curves = read_csv(PLOTS / "search" / f"{model}.csv", ("learning_rate", "epoch", "validation_error"))
-    pairs = rank_pairs(ranking, curves)
+    choice_path, curves_path = SEARCH / f"{model}.json", PLOTS / "search" / f"{model}.csv"
+    ranking = read_ranking(choice_path)
+    pairs = rank_pairs(ranking, read_csv(curves_path, ("learning_rate", "epoch", "validation_error")))
+    if pairs[:1] != [ranking[0]]:
+        raise UserError(f"{curves_path}: does not fit {choice_path}; {REMEDY}")
 
     def print_epoch(index: int, record: EpochRecord) -> None:
         tqdm.write(
@@ -53,13 +56,13 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
         )
     with (
         output_directory(MODEL_FILES / model) as directory,
-        output_file(PLOTS / "curves" / f"{model}.csv") as curves_path,
+        output_file(PLOTS / "curves" / f"{model}.csv") as errors_path,
     ):
         for seed, state in zip(seeds, training.states, strict=True):
             _save(directory / f"seed_{seed}", setup, state)
         hyperparameters = training.hyperparameters.model_dump_json(indent=2)
         (directory / HYPERPARAMETERS).write_text(hyperparameters + "\n")
-        write_csv(curves_frame([state.records for state in training.states]), curves_path)
+        write_csv(curves_frame([state.records for state in training.states]), errors_path)
     for failure in training.failures:
         click.echo(f"{model}: {failure}; the next best of the search was taken")
     last = training.states[0].records[-1].errors

@@ -71,25 +71,51 @@ def test_a_collapse_counts_as_divergence_and_no_error_rate_matters(setup, monkey
     assert training.hyperparameters == found(0.1, 2)
 
 
-def test_what_blows_up_for_one_seed_needs_fewer_epochs(setup, monkeypatch):
+@pytest.fixture
+def scripted(monkeypatch):
+    """Let seeds have these losses, epoch by epoch; None: diverged. Returns the pairs that were tried."""
+
+    def script(losses):
+        tried = []
+
+        def states(client, runs, **options):
+            tried.append((runs[0].learning_rate, runs[0].num_epochs))
+            for index, run in enumerate(runs):
+                records = ()
+                for epoch, loss in enumerate(losses[run.seed][: run.num_epochs], 1):
+                    records += () if loss is None else (EpochRecord(epoch, loss, {}),)
+                    yield index, TrainingState({}, records, diverged=loss is None)
+
+        monkeypatch.setattr(final_training, "train_all", states)
+        return tried
+
+    return script
+
+
+@pytest.mark.parametrize("wake", [[0.02, 0.06], [0.6, 0.02], [0.02, 0.6]])  # also one that ends in a blow-up
+def test_what_blows_up_for_one_seed_needs_fewer_epochs(setup, scripted, wake):
     """As 2d did at learning rate 0.1: two of five seeds ended in the wake of a blow-up, at 2 instead of 1.1 %."""
-    losses = {5: [0.5, 0.04, 0.02, 0.1, 0.05], 7: [0.5, 0.01, 0.5, 0.02, 0.06]}
-    tried = []
-
-    def states(client, runs, **options):
-        tried.append((runs[0].learning_rate, runs[0].num_epochs))
-        for index, run in enumerate(runs):
-            for done in range(1, run.num_epochs + 1):
-                records = [EpochRecord(epoch, loss, {}) for epoch, loss in enumerate(losses[run.seed][:done], 1)]
-                yield index, TrainingState({}, tuple(records))
-
-    monkeypatch.setattr(final_training, "train_all", states)
+    tried = scripted({5: [0.5, 0.04, 0.02, 0.1, 0.05], 7: [0.5, 0.01, 0.5, *wake]})
     pairs = [found(0.1, 5), found(0.1, 3), found(0.1, 2), found(0.01, 2)]
     training = train_seeds(None, setup, pairs, [5, 7], description="")
     assert tried == [(0.1, 5), (0.1, 2)]  # three epochs are known to be too many
     assert training.hyperparameters == found(0.1, 2)
     assert training.failures == ["seed 7 blew up after 2 epochs at learning rate 0.1"]
     assert [state.records[-1].loss for state in training.states] == [0.04, 0.01]
+
+
+def test_after_a_blow_up_the_next_pair_may_have_another_rate(setup, scripted):
+    tried = scripted({5: [0.5, 0.04, 0.5]})
+    train_seeds(None, setup, [found(0.1, 3), found(0.01, 2), found(0.1, 2)], [5], description="")
+    assert tried == [(0.1, 3), (0.01, 2)]
+
+
+@pytest.mark.parametrize("seeds", [[5, 7], [7, 5]])
+def test_a_rate_at_which_one_seed_diverges_is_out_though_another_blows_up(setup, scripted, seeds):
+    tried = scripted({5: [0.5, 0.04, 0.5], 7: [0.5, 0.04, None]})
+    training = train_seeds(None, setup, [found(0.1, 3), found(0.1, 2), found(0.01, 2)], seeds, description="")
+    assert tried == [(0.1, 3), (0.01, 2)]
+    assert training.failures == ["seed 7 diverged at learning rate 0.1"]
 
 
 def test_pairs_are_ranked_by_validation_error_then_fewer_epochs_then_the_larger_rate():

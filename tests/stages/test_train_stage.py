@@ -84,7 +84,7 @@ def test_should_the_best_rate_diverge_the_next_one_is_taken_and_the_user_told(sm
     choose(small_project, "2b", 0.1)
     assert invoke("--model", "2b").exit_code == 0
     expected = {name: (small_project / name).read_bytes() for name in outputs(small_project)}
-    choose(small_project, "2b", 0.1, 1e30, 0.01)  # of equal pairs the one with the larger rate comes first
+    choose(small_project, "2b", 1e30, 0.1, 0.01)
     result = invoke("--model", "2b")
     assert result.exit_code == 0, result.output
     assert re.fullmatch(
@@ -107,6 +107,16 @@ def forget_the_curves(project):
     (project / "plots/search/2b.csv").unlink()
 
 
+def mix_searches(project):
+    frame = pd.read_csv(project / "plots/search/2b.csv")
+    frame.assign(learning_rate=0.2).to_csv(project / "plots/search/2b.csv", index=False)
+
+
+def damage_the_curves(project):
+    frame = pd.read_csv(project / "plots/search/2b.csv")
+    frame.assign(validation_error=None).to_csv(project / "plots/search/2b.csv", index=False)
+
+
 def remove_an_image_file(project):
     (project / "data/prepared/test_images.npy").unlink()
 
@@ -119,6 +129,8 @@ FAULTS = [
     (forget_the_search, r"data/search/2b\.json: no such file; run the search first \(dvc repro\)"),
     (damage_the_search, r"data/search/2b\.json: Invalid JSON"),
     (forget_the_curves, r"plots/search/2b\.csv: no such file; run `dvc repro`"),
+    (mix_searches, r"plots/search/2b\.csv: does not fit data/search/2b\.json; run `dvc repro`"),
+    (damage_the_curves, r"plots/search/2b\.csv: does not fit data/search/2b\.json; run `dvc repro`"),
     (remove_an_image_file, r"test_images\.npy: no such file; prepare the data first"),
     (
         choose_a_rate_that_diverges,
