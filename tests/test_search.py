@@ -5,10 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from mnist_core import search as search_module
+from mnist_core import training
 from mnist_core.architectures import Dense
 from mnist_core.errors import UserError
 from mnist_core.history import EpochRecord
 from mnist_core.params import GridSearch, ProbeSearch
+from mnist_core.registry import loaded_classifier
 from mnist_core.search import Probe, Trial, _tenths, choose, probe_downward, search, trains
 from mnist_core.training import TrainingState
 
@@ -99,9 +102,11 @@ class StubClient:
     def __init__(self, limit):
         self.limit = limit
         self.cluster = None
+        self.threads = []
 
     def submit(self, function, run, num_threads, pure):
-        assert (function, num_threads) == (trains, None)
+        assert function is trains
+        self.threads.append(num_threads)
         assert (run.num_epochs, run.seed) == (1, 7)
         return SimpleNamespace(result=lambda: run.learning_rate <= self.limit)
 
@@ -114,6 +119,22 @@ def test_probing_stops_at_the_first_rate_that_trains(linear, limit, expected):
     probes = probe_downward(StubClient(limit), linear, 10, seed=7)
     assert [probe.learning_rate for probe in probes] == expected
     assert [probe.trains for probe in probes] == [False] * (len(expected) - 1) + [True]
+
+
+def test_a_probe_gets_all_cores(linear, monkeypatch):
+    client, threads = StubClient(10), []
+    monkeypatch.setattr(search_module, "threads_per_job", lambda asking, num_jobs: (asking, num_jobs))
+    probe_downward(client, linear, 10, seed=7)
+    assert client.threads == [(client, 1)]
+
+    def load(*arguments, num_threads):
+        threads.append(num_threads)
+        return loaded_classifier(*arguments, num_threads=num_threads)
+
+    monkeypatch.setattr(search_module, "loaded_classifier", load)
+    monkeypatch.setattr(training, "loaded_classifier", load)
+    trains(linear.new_run(learning_rate=0.1, num_epochs=1, seed=99), 3)
+    assert threads == [3, 3, 3]  # to train, and for the loss after and before
 
 
 def test_probing_gives_up_at_a_millionth(linear):
