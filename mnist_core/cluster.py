@@ -8,7 +8,7 @@ same bytes on any number of threads, share among them the cores of this machine 
 
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import dask
@@ -68,21 +68,29 @@ def open_cluster(*, num_workers: int | None = None, scheduler: str | None = None
         yield client
 
 
-def train_all(client: Client, runs: Sequence[TrainingRun], *, description: str) -> Iterator[tuple[int, TrainingState]]:
+def train_all(
+    client: Client,
+    runs: Sequence[TrainingRun],
+    *,
+    description: str,
+    started: Mapping[int, TrainingState] | None = None,
+) -> Iterator[tuple[int, TrainingState]]:
     """Train every run to its end or until it diverges, unless the caller stops asking for more.
 
     Args:
         client: see `open_cluster`.
         runs: what to train.
         description: shown before the progress bar, which counts epochs; there is none if stderr is not a terminal.
+        started: index of a run -> where it stands already.
 
     Yields:
         The index of a run and its state, whenever a segment of it has ended.
     """
-    states: dict[int, TrainingState] = {}
-    waiting = set(range(len(runs)))
+    states = dict(started or {})
+    waiting = {index for index, run in enumerate(runs) if not is_finished(run, states.get(index))}
     running: dict[Future, int] = {}
-    with tqdm(total=sum(run.num_epochs for run in runs), desc=description, unit="epoch", disable=None) as bar:
+    num_epochs = sum(runs[index].num_epochs - _done(states.get(index)) for index in waiting)
+    with tqdm(total=num_epochs, desc=description, unit="epoch", disable=None) as bar:
         while waiting or running:
             while waiting and len(running) < max(1, len(client.nthreads())):
                 num_threads = threads_per_job(client, len(waiting) + len(running))

@@ -6,6 +6,7 @@ a number of epochs that some seed does not reach without a blow-up: within a few
 and many epochs later it is not what it was. Both are read off the mean loss of the epochs; no error is looked at.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from distributed import Client
 from mnist_core.cluster import train_all
 from mnist_core.errors import UserError
 from mnist_core.history import EpochRecord
-from mnist_core.hyperparameters import Hyperparameters
+from mnist_core.hyperparameters import Hyperparameters, best_first
 from mnist_core.training import TrainingRun, TrainingSetup, TrainingState, has_failed, is_finished
 
 _BLOW_UP = 10  # times the lowest loss so far; the models of the report had less than 2 or more than 100
@@ -31,7 +32,7 @@ class FinalTraining:
 
 
 def rank_pairs(ranking: Sequence[Hyperparameters], curves: pd.DataFrame) -> list[Hyperparameters]:
-    """Return every pair of a rate and a number of epochs, the best first; of equal ones as in `search`.
+    """Return every pair of a rate and a number of epochs, the best first.
 
     Args:
         ranking: the rates that may win.
@@ -39,11 +40,10 @@ def rank_pairs(ranking: Sequence[Hyperparameters], curves: pd.DataFrame) -> list
     """
     rates = [hyperparameters.learning_rate for hyperparameters in ranking]
     rows = curves.loc[curves["learning_rate"].isin(rates), ["learning_rate", "epoch", "validation_error"]].dropna()
-    pairs = [
+    return best_first(
         Hyperparameters(learning_rate=rate, epochs=epoch, validation_error=error)
         for rate, epoch, error in rows.itertuples(index=False)
-    ]
-    return sorted(pairs, key=lambda pair: (pair.validation_error, pair.epochs, -pair.learning_rate))
+    )
 
 
 def train_seeds(
@@ -70,6 +70,7 @@ def train_seeds(
     """
     failures: list[str] = []
     longest: dict[float, int] = {}  # rate -> epochs that all seeds survive, once one has failed
+    kept: dict[tuple[float, int], list[TrainingState]] = defaultdict(list)  # rate and index of the seed -> on its way
     for pair in pairs:
         if pair.epochs > longest.get(pair.learning_rate, pair.epochs):
             continue
@@ -79,13 +80,18 @@ def train_seeds(
             )
             for seed in seeds
         ]
-        states: dict[int, TrainingState] = {}
-        for index, state in train_all(client, runs, description=description):
+        states = {  # a shorter training is the beginning of a longer one
+            index: max(reached, key=lambda state: len(state.records))
+            for index in range(len(runs))
+            if (reached := [state for state in kept[pair.learning_rate, index] if len(state.records) <= pair.epochs])
+        }
+        for index, state in train_all(client, runs, description=description, started=states):
             if on_epoch:
                 num_reported = len(states[index].records) if index in states else 0
                 for record in state.records[num_reported:]:
                     on_epoch(index, record)
             states[index] = state
+            kept[pair.learning_rate, index].append(state)
             if _epochs_survived(runs[index], state) == 0:
                 break  # the other seeds need not go on
         survived, seed = min((_epochs_survived(runs[index], states[index]), runs[index].seed) for index in states)

@@ -1,5 +1,6 @@
 """What the search finds and training uses, and how it is read back from JSON."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -16,6 +17,11 @@ class Hyperparameters(BaseModel, frozen=True):
     learning_rate: PositiveFloat
     epochs: PositiveInt
     validation_error: NonNegativeFloat
+
+
+def best_first(found: Iterable[Hyperparameters]) -> list[Hyperparameters]:
+    """Sort by validation error; of equal ones those with fewer epochs come first, then those with the larger rate."""
+    return sorted(found, key=lambda each: (each.validation_error, each.epochs, -each.learning_rate))
 
 
 class _SearchRecord(BaseModel):

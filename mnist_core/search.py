@@ -2,8 +2,8 @@
 
 Each candidate rate is trained once, with the validation error taken after every epoch. The pair (rate, epoch) with the
 lowest error wins; of equal pairs the one with fewer epochs, then the larger rate. A trial that diverges or collapses
-(`training.has_failed`) is recorded and cannot win. The other rates are ranked by the same rule: should the winner
-diverge from another seed's weights, the next one is taken.
+(`training.has_failed`) is recorded and cannot win. The other rates are ranked by the same rule; `final_training.py`
+says when one of these, or fewer epochs, are taken instead.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,20 @@ from distributed import Client
 from mnist_core.cluster import threads_per_job, train_all
 from mnist_core.errors import UserError
 from mnist_core.history import percent
-from mnist_core.hyperparameters import Hyperparameters
+from mnist_core.hyperparameters import Hyperparameters, best_first
 from mnist_core.metrics import cross_entropy
 from mnist_core.params import GridSearch, ProbeSearch
 from mnist_core.registry import loaded_classifier
-from mnist_core.training import TrainingRun, TrainingSetup, TrainingState, advance, has_failed, initial_state, load_once
+from mnist_core.training import (
+    TrainingRun,
+    TrainingSetup,
+    TrainingState,
+    advance,
+    give_one_answer,
+    has_failed,
+    initial_state,
+    load_once,
+)
 
 _SMALLEST_PROBE = 1e-6
 
@@ -39,7 +48,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Probe:
-    """Whether one epoch at this rate stays finite and ends with a lower training loss than it began with."""
+    """Whether a network learns in one epoch at this rate; see `trains`."""
 
     learning_rate: float
     trains: bool
@@ -101,17 +110,12 @@ def choose(rates: Sequence[float], states: Sequence[TrainingState], probes: tupl
         UserError: every trial diverged.
     """
     trials = tuple(_trial(rate, state) for rate, state in zip(rates, states, strict=True))
-    ranking = sorted(
-        (
-            Hyperparameters(
-                learning_rate=trial.learning_rate,
-                epochs=trial.best_epoch,
-                validation_error=trial.best_validation_error,
-            )
-            for trial in trials
-            if trial.best_validation_error is not None and trial.best_epoch is not None
-        ),
-        key=lambda found: (found.validation_error, found.epochs, -found.learning_rate),
+    ranking = best_first(
+        Hyperparameters(
+            learning_rate=trial.learning_rate, epochs=trial.best_epoch, validation_error=trial.best_validation_error
+        )
+        for trial in trials
+        if trial.best_validation_error is not None and trial.best_epoch is not None
     )
     if not ranking:
         tried = ", ".join(f"{rate:g}" for rate in rates)
@@ -147,7 +151,7 @@ def probe_downward(client: Client, setup: TrainingSetup, largest: float, *, seed
         if rate < _SMALLEST_PROBE:
             tried = ", ".join(f"{probe.learning_rate:g}" for probe in probes)
             raise UserError(
-                f"search: one epoch lowers the training loss at no learning rate of {tried};"
+                f"search: a network learns in one epoch at no learning rate of {tried};"
                 " start elsewhere with largest_learning_rate in params.yaml"
             )
         run = setup.new_run(learning_rate=rate, num_epochs=1, seed=seed)
@@ -158,7 +162,10 @@ def probe_downward(client: Client, setup: TrainingSetup, largest: float, *, seed
 
 @np.errstate(over="ignore", invalid="ignore")  # as in `advance`
 def trains(run: TrainingRun, num_threads: int | None = None) -> bool:
-    """Return whether a run of one epoch stays finite and ends with a lower training loss than it began with.
+    """Return whether a run of one epoch stays finite, lowers the training loss and does not end in guessing.
+
+    At too large a rate the units of a layer of ReLU may fall silent for every image. Such a network can still learn
+    how often each digit occurs, and with that alone it does better than fresh weights.
 
     Args:
         run: what to train.
@@ -169,11 +176,13 @@ def trains(run: TrainingRun, num_threads: int | None = None) -> bool:
     trained = advance(run, untrained, 1, num_threads)
     if trained.diverged:
         return False
-    losses = []
-    for state in (trained, untrained):
-        classifier = loaded_classifier(run.framework, run.architecture, state.weights, num_threads=num_threads)
-        losses.append(cross_entropy(classifier.predict_logits(train.images), train.labels))
-    return losses[0] < losses[1]
+    after, before = (
+        loaded_classifier(run.framework, run.architecture, state.weights, num_threads=num_threads).predict_logits(
+            train.images
+        )
+        for state in (trained, untrained)
+    )
+    return cross_entropy(after, train.labels) < cross_entropy(before, train.labels) and not give_one_answer(after)
 
 
 def _tenths(rate: float, times: int) -> float:

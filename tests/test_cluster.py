@@ -107,6 +107,19 @@ def test_foreign_workers_keep_their_threads(client, run):
     assert [num_threads for *_, num_threads in recording.jobs] == [None] * 4
 
 
+def test_a_run_goes_on_from_where_it_stands_and_a_finished_one_is_left_alone(client, run):
+    started = {0: advance(run, None, 1), 2: advance(run, None, 4)}
+    recording = RecordingClient(client)
+    events = list(train_all(recording, [run, run, run], description="", started=started))
+    assert [[len(state.records) for i, state in events if i == index] for index in range(3)] == [
+        [2, 3, 4],
+        [1, 2, 3, 4],
+        [],
+    ]
+    assert len(recording.jobs) == 7
+    assert len({str(content(state)) for state in [*dict(events).values(), started[2]]}) == 1
+
+
 def test_whoever_stops_listening_stops_the_training(client, runs):
     recording = RecordingClient(client)
     for _ in train_all(recording, runs, description=""):

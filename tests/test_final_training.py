@@ -9,6 +9,7 @@ from mnist_core.final_training import rank_pairs, train_seeds
 from mnist_core.history import EpochRecord
 from mnist_core.hyperparameters import Hyperparameters
 from mnist_core.training import TrainingState, advance
+from tests.runs import content
 
 
 def found(learning_rate, epochs):
@@ -73,16 +74,22 @@ def test_a_collapse_counts_as_divergence_and_no_error_rate_matters(setup, monkey
 
 @pytest.fixture
 def scripted(monkeypatch):
-    """Let seeds have these losses, epoch by epoch; None: diverged. Returns the pairs that were tried."""
+    """Let seeds have these losses, epoch by epoch; None: diverged. Returns the pairs that were tried.
+
+    A rate and seed never train the same epoch twice.
+    """
 
     def script(losses):
         tried = []
+        trained = set()
 
-        def states(client, runs, **options):
+        def states(client, runs, description, started):
             tried.append((runs[0].learning_rate, runs[0].num_epochs))
             for index, run in enumerate(runs):
-                records = ()
-                for epoch, loss in enumerate(losses[run.seed][: run.num_epochs], 1):
+                records = started[index].records if index in started else ()
+                for epoch, loss in enumerate(losses[run.seed][len(records) : run.num_epochs], len(records) + 1):
+                    assert (run.learning_rate, run.seed, epoch) not in trained
+                    trained.add((run.learning_rate, run.seed, epoch))
                     records += () if loss is None else (EpochRecord(epoch, loss, {}),)
                     yield index, TrainingState({}, records, diverged=loss is None)
 
@@ -116,6 +123,23 @@ def test_a_rate_at_which_one_seed_diverges_is_out_though_another_blows_up(setup,
     training = train_seeds(None, setup, [found(0.1, 3), found(0.1, 2), found(0.01, 2)], seeds, description="")
     assert tried == [(0.1, 3), (0.01, 2)]
     assert training.failures == ["seed 7 diverged at learning rate 0.1"]
+
+
+def test_a_shorter_training_goes_on_where_the_longer_one_was(client, setup, monkeypatch):
+    """The longer one is cut into segments of two epochs, so the third has to be trained, from the state after two."""
+    monkeypatch.setattr(final_training, "_epochs_survived", lambda run, state: 3)
+    seen = []
+    training = train_seeds(
+        client,
+        setup,
+        [found(0.1, 30), found(0.1, 3)],
+        [5],
+        description="",
+        on_epoch=lambda index, record: seen.append(record.epoch),
+    )
+    run = setup.new_run(learning_rate=0.1, num_epochs=3, seed=5, evaluate_on=("train", "test"))
+    assert content(training.states[0]) == content(advance(run, None, 3))
+    assert seen == [*range(1, 31), 3]
 
 
 def test_pairs_are_ranked_by_validation_error_then_fewer_epochs_then_the_larger_rate():

@@ -10,10 +10,11 @@ from mnist_core import training
 from mnist_core.architectures import Dense
 from mnist_core.errors import UserError
 from mnist_core.history import EpochRecord
+from mnist_core.metrics import cross_entropy
 from mnist_core.params import GridSearch, ProbeSearch
 from mnist_core.registry import loaded_classifier
 from mnist_core.search import Probe, Trial, _tenths, choose, probe_downward, search, trains
-from mnist_core.training import TrainingState
+from mnist_core.training import TrainingState, advance, initial_state, load_once
 
 
 @pytest.fixture
@@ -152,6 +153,21 @@ def test_probing_gives_up_at_a_millionth(linear):
 )
 def test_a_rate_trains_if_one_epoch_lowers_the_loss(linear, learning_rate, expected):
     assert trains(linear.new_run(learning_rate=learning_rate, num_epochs=1, seed=99)) is expected
+
+
+def test_guessing_is_not_training_though_it_lowers_the_loss(setup):
+    """As 2d did at 10 and at 1: with silent ReLU units only the last bias learns."""
+    layers = (Dense(16, "relu"), Dense(16, "relu"), Dense(10))
+    run = replace(setup, architecture=layers, batch_size=4).new_run(learning_rate=1, num_epochs=1, seed=99)
+    train = load_once(run.data_directory).train
+    untrained = initial_state(run)
+    losses = [
+        cross_entropy(loaded_classifier("numpy", layers, state.weights).predict_logits(train.images), train.labels)
+        for state in (untrained, advance(run, untrained, 1))
+    ]
+    assert losses[1] < losses[0]
+    assert not trains(run)
+    assert trains(replace(run, learning_rate=0.3))
 
 
 def test_a_grid_search_trains_every_rate(client, setup):
