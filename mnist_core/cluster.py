@@ -84,10 +84,12 @@ def train_all(
         started: index of a run -> where it stands already.
 
     Yields:
-        The index of a run and its state, whenever a segment of it has ended.
+        The index of a run and its state, whenever a segment of it has ended; nothing of a run that was finished before.
     """
     states = dict(started or {})
     waiting = {index for index, run in enumerate(runs) if not is_finished(run, states.get(index))}
+    if not waiting:
+        return  # no empty progress bar
     running: dict[Future, int] = {}
     num_epochs = sum(runs[index].num_epochs - _done(states.get(index)) for index in waiting)
     with tqdm(total=num_epochs, desc=description, unit="epoch", disable=None) as bar:

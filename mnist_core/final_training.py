@@ -3,7 +3,8 @@
 Near the largest rate that trains, whether a network survives hangs on its initial weights, even on rounding, and the
 search saw one seed only. So here too what diverges cannot win: a rate at which some seed diverges is out. Neither can
 a number of epochs that some seed does not reach without a blow-up: within a few batches the loss grows a hundredfold,
-and many epochs later it is not what it was. Both are read off the mean loss of the epochs; no error is looked at.
+and many epochs later it is not what it was. Both are read off the mean loss of the epochs; no error is looked at. A
+training with fewer epochs is the beginning of a longer one, so it goes on from the last state that both pass.
 """
 
 from collections import defaultdict
@@ -16,7 +17,7 @@ from distributed import Client
 from mnist_core.cluster import train_all
 from mnist_core.errors import UserError
 from mnist_core.history import EpochRecord
-from mnist_core.hyperparameters import Hyperparameters, best_first
+from mnist_core.hyperparameters import Hyperparameters, rank
 from mnist_core.training import TrainingRun, TrainingSetup, TrainingState, has_failed, is_finished
 
 _BLOW_UP = 10  # times the lowest loss so far; the models of the report had less than 2 or more than 100
@@ -40,7 +41,7 @@ def rank_pairs(ranking: Sequence[Hyperparameters], curves: pd.DataFrame) -> list
     """
     rates = [hyperparameters.learning_rate for hyperparameters in ranking]
     rows = curves.loc[curves["learning_rate"].isin(rates), ["learning_rate", "epoch", "validation_error"]].dropna()
-    return best_first(
+    return rank(
         Hyperparameters(learning_rate=rate, epochs=epoch, validation_error=error)
         for rate, epoch, error in rows.itertuples(index=False)
     )
@@ -63,14 +64,14 @@ def train_seeds(
         pairs: see `rank_pairs`.
         seeds: of the initial weights and of the order of the images.
         description: shown before the progress bar, and in the error.
-        on_epoch: called with the place of the seed among `seeds` and the record of every epoch.
+        on_epoch: called with the place of the seed among `seeds` and the record of every epoch that is trained.
 
     Raises:
         UserError: some seed fails, whatever of the pairs is taken.
     """
     failures: list[str] = []
     longest: dict[float, int] = {}  # rate -> epochs that all seeds survive, once one has failed
-    kept: dict[tuple[float, int], list[TrainingState]] = defaultdict(list)  # rate and index of the seed -> on its way
+    passed: dict[tuple[float, int], list[TrainingState]] = defaultdict(list)  # rate, index of the seed -> its states
     for pair in pairs:
         if pair.epochs > longest.get(pair.learning_rate, pair.epochs):
             continue
@@ -80,10 +81,10 @@ def train_seeds(
             )
             for seed in seeds
         ]
-        states = {  # a shorter training is the beginning of a longer one
-            index: max(reached, key=lambda state: len(state.records))
+        states = {
+            index: state
             for index in range(len(runs))
-            if (reached := [state for state in kept[pair.learning_rate, index] if len(state.records) <= pair.epochs])
+            if (state := _furthest(passed[pair.learning_rate, index], pair.epochs))
         }
         for index, state in train_all(client, runs, description=description, started=states):
             if on_epoch:
@@ -91,7 +92,7 @@ def train_seeds(
                 for record in state.records[num_reported:]:
                     on_epoch(index, record)
             states[index] = state
-            kept[pair.learning_rate, index].append(state)
+            passed[pair.learning_rate, index].append(state)
             if _epochs_survived(runs[index], state) == 0:
                 break  # the other seeds need not go on
         survived, seed = min((_epochs_survived(runs[index], states[index]), runs[index].seed) for index in states)
@@ -105,8 +106,14 @@ def train_seeds(
     )
 
 
+def _furthest(states: Sequence[TrainingState], num_epochs: int) -> TrainingState | None:
+    """Return the state after most epochs, but at most `num_epochs`."""
+    reached = (state for state in states if len(state.records) <= num_epochs)
+    return max(reached, key=lambda state: len(state.records), default=None)
+
+
 def _epochs_survived(run: TrainingRun, state: TrainingState) -> int:
-    """Return the epochs before the loss blew up; 0 if the run has diverged, or has ended worse than it began."""
+    """Return the epochs before the loss blew up; 0 if the run has diverged, or has ended worse without a blow-up."""
     if state.diverged:
         return 0
     lowest = float("inf")

@@ -19,9 +19,9 @@ class Hyperparameters(BaseModel, frozen=True):
     validation_error: NonNegativeFloat
 
 
-def best_first(found: Iterable[Hyperparameters]) -> list[Hyperparameters]:
+def rank(pairs: Iterable[Hyperparameters]) -> list[Hyperparameters]:
     """Sort by validation error; of equal ones those with fewer epochs come first, then those with the larger rate."""
-    return sorted(found, key=lambda each: (each.validation_error, each.epochs, -each.learning_rate))
+    return sorted(pairs, key=lambda pair: (pair.validation_error, pair.epochs, -pair.learning_rate))
 
 
 class _SearchRecord(BaseModel):

@@ -10,6 +10,11 @@ def error_rate(predictions: Array, labels: Array) -> float:
     return float(np.mean(predictions != labels))
 
 
+def is_constant(predictions: Array) -> bool:
+    """Return whether all predictions (N,) are the same."""
+    return bool((predictions == predictions[0]).all())
+
+
 def confusion_matrix(predictions: Array, labels: Array, *, num_classes: int) -> Array:
     """Count the pairs (label, prediction): int64 (num_classes, num_classes), rows true, columns predicted."""
     counts = np.zeros((num_classes, num_classes), np.int64)

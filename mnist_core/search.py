@@ -3,7 +3,7 @@
 Each candidate rate is trained once, with the validation error taken after every epoch. The pair (rate, epoch) with the
 lowest error wins; of equal pairs the one with fewer epochs, then the larger rate. A trial that diverges or collapses
 (`training.has_failed`) is recorded and cannot win. The other rates are ranked by the same rule; `final_training.py`
-says when one of these, or fewer epochs, are taken instead.
+says when one of these, or fewer epochs, is taken instead.
 """
 
 from collections.abc import Sequence
@@ -17,20 +17,11 @@ from distributed import Client
 from mnist_core.cluster import threads_per_job, train_all
 from mnist_core.errors import UserError
 from mnist_core.history import percent
-from mnist_core.hyperparameters import Hyperparameters, best_first
-from mnist_core.metrics import cross_entropy
+from mnist_core.hyperparameters import Hyperparameters, rank
+from mnist_core.metrics import cross_entropy, is_constant
 from mnist_core.params import GridSearch, ProbeSearch
 from mnist_core.registry import loaded_classifier
-from mnist_core.training import (
-    TrainingRun,
-    TrainingSetup,
-    TrainingState,
-    advance,
-    give_one_answer,
-    has_failed,
-    initial_state,
-    load_once,
-)
+from mnist_core.training import TrainingRun, TrainingSetup, TrainingState, advance, has_failed, initial_state, load_once
 
 _SMALLEST_PROBE = 1e-6
 
@@ -48,7 +39,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Probe:
-    """Whether a network learns in one epoch at this rate; see `trains`."""
+    """Whether this rate trains the network within one epoch; see `trains`."""
 
     learning_rate: float
     trains: bool
@@ -110,7 +101,7 @@ def choose(rates: Sequence[float], states: Sequence[TrainingState], probes: tupl
         UserError: every trial diverged.
     """
     trials = tuple(_trial(rate, state) for rate, state in zip(rates, states, strict=True))
-    ranking = best_first(
+    ranking = rank(
         Hyperparameters(
             learning_rate=trial.learning_rate, epochs=trial.best_epoch, validation_error=trial.best_validation_error
         )
@@ -151,7 +142,7 @@ def probe_downward(client: Client, setup: TrainingSetup, largest: float, *, seed
         if rate < _SMALLEST_PROBE:
             tried = ", ".join(f"{probe.learning_rate:g}" for probe in probes)
             raise UserError(
-                f"search: a network learns in one epoch at no learning rate of {tried};"
+                f"search: none of the learning rates {tried} trains the network within one epoch;"
                 " start elsewhere with largest_learning_rate in params.yaml"
             )
         run = setup.new_run(learning_rate=rate, num_epochs=1, seed=seed)
@@ -164,8 +155,9 @@ def probe_downward(client: Client, setup: TrainingSetup, largest: float, *, seed
 def trains(run: TrainingRun, num_threads: int | None = None) -> bool:
     """Return whether a run of one epoch stays finite, lowers the training loss and does not end in guessing.
 
-    At too large a rate the units of a layer of ReLU may fall silent for every image. Such a network can still learn
-    how often each digit occurs, and with that alone it does better than fresh weights.
+    At too large a rate the units of a layer of ReLU may fall silent for every image. The last bias then still learns
+    how often each digit occurs, which alone does better than fresh weights. So a network that predicts one digit for
+    every training image does not count as trained, for whatever reason.
 
     Args:
         run: what to train.
@@ -182,7 +174,8 @@ def trains(run: TrainingRun, num_threads: int | None = None) -> bool:
         )
         for state in (trained, untrained)
     )
-    return cross_entropy(after, train.labels) < cross_entropy(before, train.labels) and not give_one_answer(after)
+    is_better = cross_entropy(after, train.labels) < cross_entropy(before, train.labels)
+    return is_better and not is_constant(after.argmax(axis=1))
 
 
 def _tenths(rate: float, times: int) -> float:

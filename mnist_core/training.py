@@ -14,10 +14,10 @@ from typing import Self
 import numpy as np
 
 from mnist_core.architectures import Architecture
-from mnist_core.classifier import Array, Classifier, Weights
+from mnist_core.classifier import Classifier, Weights
 from mnist_core.data.dataset import Dataset, Split, load_dataset
 from mnist_core.history import EpochRecord
-from mnist_core.metrics import error_rate
+from mnist_core.metrics import error_rate, is_constant
 from mnist_core.params import Params, framework_and_letter
 from mnist_core.registry import Framework, build_classifier, loaded_classifier
 
@@ -171,12 +171,6 @@ def split_error(classifier: Classifier, split: Split) -> float:
     return error_rate(classifier.predict_logits(split.images).argmax(axis=1), split.labels)
 
 
-def give_one_answer(logits: Array) -> bool:
-    """Return whether logits (N, 10) predict the same digit for all images."""
-    predictions = logits.argmax(axis=1)
-    return bool((predictions == predictions[0]).all())
-
-
 def _is_dead(classifier: Classifier, train: Split, before: Weights, after: Weights) -> bool:
     """Return whether an epoch left the first layer as it was, and every training image gets the same answer.
 
@@ -185,7 +179,7 @@ def _is_dead(classifier: Classifier, train: Split, before: Weights, after: Weigh
     first_kernel = next(iter(before))
     if not np.array_equal(before[first_kernel], after[first_kernel]):
         return False
-    return give_one_answer(classifier.predict_logits(train.images))
+    return is_constant(classifier.predict_logits(train.images).argmax(axis=1))
 
 
 @functools.lru_cache(maxsize=1)

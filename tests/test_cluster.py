@@ -1,5 +1,6 @@
 """Jobs on real worker processes."""
 
+import io
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -107,17 +108,36 @@ def test_foreign_workers_keep_their_threads(client, run):
     assert [num_threads for *_, num_threads in recording.jobs] == [None] * 4
 
 
-def test_a_run_goes_on_from_where_it_stands_and_a_finished_one_is_left_alone(client, run):
+@pytest.fixture
+def bars(monkeypatch):
+    """The progress bars drawn."""
+    drawn = []
+
+    class Recorder(cluster.tqdm):
+        def __init__(self, **options):
+            super().__init__(**options | {"disable": False, "file": io.StringIO()})
+            drawn.append(self)
+
+    monkeypatch.setattr(cluster, "tqdm", Recorder)
+    return drawn
+
+
+def test_a_run_goes_on_from_where_it_stands_and_a_finished_one_is_left_alone(client, run, bars):
     started = {0: advance(run, None, 1), 2: advance(run, None, 4)}
     recording = RecordingClient(client)
     events = list(train_all(recording, [run, run, run], description="", started=started))
-    assert [[len(state.records) for i, state in events if i == index] for index in range(3)] == [
-        [2, 3, 4],
-        [1, 2, 3, 4],
-        [],
-    ]
+    epochs = [[len(state.records) for i, state in events if i == index] for index in range(3)]
+    assert epochs == [[2, 3, 4], [1, 2, 3, 4], []]
     assert len(recording.jobs) == 7
     assert len({str(content(state)) for state in [*dict(events).values(), started[2]]}) == 1
+    assert [(bar.total, bar.n) for bar in bars] == [(7, 7)]
+    assert list(train_all(recording, [run], description="", started={0: started[2]})) == []
+    assert len(bars) == 1
+
+
+def test_the_progress_bar_ends_full_though_a_run_diverges(client, run, bars):
+    trained(client, [replace(run, learning_rate=1e30), run])
+    assert [(bar.total, bar.n) for bar in bars] == [(4, 4)]
 
 
 def test_whoever_stops_listening_stops_the_training(client, runs):

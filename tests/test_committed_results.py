@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from benchmarks.document import replace_section, section
+
 LARGEST_TEST_ERROR = {"a": 7.8, "b": 2.3, "c": 2.2, "d": 1.25}  # percent, mean over the seeds
 LARGEST_GAP_BETWEEN_TWINS = 0.35  # percentage points
 
@@ -28,3 +30,8 @@ def test_twins_agree(summary, letter):
 def test_the_summary_repeats_the_metrics_of_every_model(summary, committed):
     assert summary == {model: json.loads(committed(f"metrics/{model}.json")) for model in summary}
     assert sorted(summary) == ["1a", "1b", "1c", "1d", "2a", "2b", "2c", "2d"]
+
+
+def test_the_page_of_the_benchmark_shows_the_committed_results(committed):
+    page = committed("docs/benchmarks.md")
+    assert replace_section(page, section(json.loads(committed("benchmarks/results.json")))) == page

@@ -1,11 +1,16 @@
 import numpy as np
 import pytest
 
-from mnist_core.metrics import confusion_matrix, cross_entropy, error_rate, softmax
+from mnist_core.metrics import confusion_matrix, cross_entropy, error_rate, is_constant, softmax
 
 
 def test_error_rate_is_a_fraction():
     assert error_rate(np.array([3, 1, 4, 1]), np.array([3, 1, 5, 1])) == 0.25
+
+
+@pytest.mark.parametrize(("predictions", "expected"), [([3, 3, 3], True), ([3, 3, 1], False), ([3], True)])
+def test_predictions_are_constant_if_all_are_the_same(predictions, expected):
+    assert is_constant(np.array(predictions)) is expected
 
 
 def test_confusion_matrix_has_a_row_for_each_label():
