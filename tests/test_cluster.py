@@ -114,6 +114,8 @@ def bars(monkeypatch):
     drawn = []
 
     class Recorder(cluster.tqdm):
+        monitor_interval = 0  # no thread that outlives the test
+
         def __init__(self, **options):
             super().__init__(**options | {"disable": False, "file": io.StringIO()})
             drawn.append(self)
