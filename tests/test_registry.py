@@ -114,8 +114,8 @@ IMPORTS = """
 import json, runpy, sys
 from pathlib import Path
 sys.argv = ["stages.train", "--help"]
-for module in ("stages.search", "stages.evaluate", "mnist_core.numpy_nn.network"):
-    __import__(module)
+for stage in ("fetch", "prepare", "search", "evaluate", "plot", "table", "report"):
+    __import__(f"stages.{stage}")
 try:
     runpy.run_module("stages.train", run_name="__main__", alter_sys=True)
 except SystemExit as stop:
