@@ -16,7 +16,7 @@ $(READY): requirements.lock
 	@echo "Setting up $(VENV) from requirements.lock; the first time this takes a few minutes"
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
-	$(VENV)/bin/python -m stages.plots_page
+	$(VENV)/bin/python -m tools.plots_page
 	@touch $@
 
 repro: $(READY) ## run what changed of the whole pipeline (VERBOSE=1 prints every epoch)

@@ -13,12 +13,13 @@ from benchmarks.contenders import BATCH_SIZE
 from benchmarks.document import replace_section, section
 from benchmarks.measure import Group, measure_group
 from benchmarks.summary import summarise
-from mnist_core.architectures import has_convolutions
 from mnist_core.data.dataset import load_split
 from mnist_core.errors import UserError
-from mnist_core.params import framework_and_letter, load_params
-from mnist_core.registry import MODELS
-from stages.command import PARAMS, PREPARED, StageCommand, output_file
+from mnist_core.files import output_file
+from mnist_core.models import MODELS, framework_and_letter
+from mnist_core.networks.architectures import has_convolutions
+from mnist_core.params import load_params
+from stages.command import PARAMS, PREPARED, StageCommand
 
 
 @click.command(cls=StageCommand)

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from mnist_core.architectures import IMAGE_SHAPE, NUM_CLASSES, Architecture, Dense, MaxPool2D, output_shapes
-from mnist_core.classifier import Array
-from mnist_core.registry import Framework, build_classifier
+from mnist_core.arrays import IMAGE_SHAPE, NUM_CLASSES, Array
+from mnist_core.models import Framework
+from mnist_core.networks.architectures import Architecture, Dense, MaxPool2D, output_shapes
+from mnist_core.registry import build_classifier
 
 BATCH_SIZE = 200
 LEARNING_RATE = 0.1  # every architecture stays finite; the numbers trained play no part

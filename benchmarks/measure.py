@@ -18,7 +18,7 @@ from typing import Any, Self
 import click
 
 from benchmarks.contenders import BUILDERS
-from mnist_core.architectures import Architecture, architecture_to_dicts
+from mnist_core.networks.architectures import Architecture, architecture_to_dicts
 
 _SETTLE = 0.1  # seconds; threads of the contender before still spin a moment, waiting for work
 _FEWEST = 3  # counted rounds, however long they take

@@ -7,7 +7,8 @@ from typing import Any
 
 from benchmarks.contenders import GEMM_PRODUCTS, GEMM_SIZE
 from benchmarks.measure import Group
-from mnist_core.architectures import IMAGE_SHAPE, Architecture, Dense, MaxPool2D, Shape, output_shapes
+from mnist_core.arrays import IMAGE_SHAPE, Shape
+from mnist_core.networks.architectures import Architecture, Dense, MaxPool2D, output_shapes
 
 
 def training_flops(architecture: Architecture, input_shape: Shape = IMAGE_SHAPE) -> int:

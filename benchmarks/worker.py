@@ -16,9 +16,9 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from benchmarks.contenders import Contender, SkippedError, build
-from mnist_core.architectures import IMAGE_SHAPE, NUM_CLASSES, architecture_from_dicts
-from mnist_core.classifier import Array
+from mnist_core.arrays import IMAGE_SHAPE, NUM_CLASSES, Array
 from mnist_core.data.dataset import load_split
+from mnist_core.networks.architectures import architecture_from_dicts
 
 
 def load_images(data: str | None, count: int) -> tuple[Array, Array]:

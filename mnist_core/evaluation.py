@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnist_core.classifier import Array
+from mnist_core.arrays import Array
 from mnist_core.data.dataset import Dataset
 from mnist_core.errors import UserError
-from mnist_core.history import mean_and_std, percent
-from mnist_core.metrics import error_rate
-from mnist_core.model_file import load_model
-from mnist_core.registry import Framework, loaded_classifier
+from mnist_core.metrics import error_rate, mean_and_std, percent
+from mnist_core.models import Framework
+from mnist_core.networks.model_file import load_model
+from mnist_core.registry import loaded_classifier
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 import pandas as pd
 from distributed import Client
 
-from mnist_core.cluster import train_all
+from mnist_core.candidates import Hyperparameters, rank
 from mnist_core.errors import UserError
-from mnist_core.history import EpochRecord
-from mnist_core.hyperparameters import Hyperparameters, rank
-from mnist_core.training import TrainingRun, TrainingSetup, TrainingState, has_failed, is_finished
+from mnist_core.training.cluster import train_all
+from mnist_core.training.divergence import has_failed
+from mnist_core.training.history import EpochRecord
+from mnist_core.training.loop import is_finished
+from mnist_core.training.run import TrainingRun, TrainingSetup, TrainingState
 
 _BLOW_UP = 10  # times the lowest loss so far; the models of the report had less than 2 or more than 100
 

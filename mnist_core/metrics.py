@@ -1,8 +1,10 @@
 """Scores of predictions, in NumPy only."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from mnist_core.classifier import Array
+from mnist_core.arrays import Array
 
 
 def error_rate(predictions: Array, labels: Array) -> float:
@@ -37,3 +39,16 @@ def softmax(logits: Array) -> Array:
     exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
     probabilities: Array = exponentials / exponentials.sum(axis=-1, keepdims=True)
     return probabilities
+
+
+PERCENT_DECIMALS = 4
+
+
+def percent(fraction: float) -> float:
+    """Return a fraction as percent, rounded so that files stay stable and diffs readable."""
+    return round(100 * float(fraction), PERCENT_DECIMALS)
+
+
+def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and the sample standard deviation (n - 1); one value has deviation 0."""
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0

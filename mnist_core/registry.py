@@ -1,20 +1,13 @@
 """Framework name -> network. The frameworks are imported only when one is asked for."""
 
 import functools
-from typing import Literal, TypeAlias
 
 import numpy as np
 
-from mnist_core.architectures import IMAGE_SHAPE, Architecture, Shape, has_convolutions
-from mnist_core.classifier import Classifier, Weights
-
-Framework: TypeAlias = Literal["tensorflow", "numpy"]
-
-_FRAMEWORKS: dict[str, Framework] = {"1": "tensorflow", "2": "numpy"}
-MODELS: dict[str, tuple[Framework, str]] = {
-    f"{number}{letter}": (framework, letter) for number, framework in _FRAMEWORKS.items() for letter in "abcd"
-}
-"""Model name of the report -> (framework, letter of its architecture)."""
+from mnist_core.arrays import IMAGE_SHAPE, Shape, Weights
+from mnist_core.models import Framework
+from mnist_core.networks.architectures import Architecture, has_convolutions
+from mnist_core.networks.classifier import Classifier
 
 
 def build_classifier(
@@ -39,10 +32,10 @@ def build_classifier(
             which add in another order on another number of them.
     """
     if framework == "tensorflow":
-        from mnist_core.tensorflow_nn.network import TensorFlowClassifier
+        from mnist_core.tensorflow_nn.classifier import TensorFlowClassifier
 
         return TensorFlowClassifier(architecture, rng=rng, input_shape=input_shape, dtype=dtype)
-    from mnist_core.numpy_nn.network import NumPyClassifier
+    from mnist_core.numpy_nn.classifier import NumPyClassifier
 
     return NumPyClassifier(architecture, rng=rng, input_shape=input_shape, dtype=dtype, num_threads=num_threads)
 

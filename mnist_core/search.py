@@ -14,14 +14,15 @@ import numpy as np
 import pandas as pd
 from distributed import Client
 
-from mnist_core.cluster import threads_per_job, train_all
+from mnist_core.candidates import Hyperparameters, rank
 from mnist_core.errors import UserError
-from mnist_core.history import percent
-from mnist_core.hyperparameters import Hyperparameters, rank
-from mnist_core.metrics import cross_entropy, is_constant
-from mnist_core.params import GridSearch, ProbeSearch
+from mnist_core.metrics import cross_entropy, is_constant, percent
+from mnist_core.params import GridSearch, SearchParams
 from mnist_core.registry import loaded_classifier
-from mnist_core.training import TrainingRun, TrainingSetup, TrainingState, advance, has_failed, initial_state, load_once
+from mnist_core.training.cluster import threads_per_job, train_all
+from mnist_core.training.divergence import has_failed
+from mnist_core.training.loop import advance, initial_state, load_once
+from mnist_core.training.run import TrainingRun, TrainingSetup, TrainingState
 
 _SMALLEST_PROBE = 1e-6
 
@@ -64,13 +65,16 @@ class SearchResult:
         }
 
 
-def search(client: Client, setup: TrainingSetup, params: GridSearch | ProbeSearch, *, description: str) -> SearchResult:
+def search(
+    client: Client, setup: TrainingSetup, params: SearchParams, *, num_epochs: int, description: str
+) -> SearchResult:
     """Train every candidate rate and choose.
 
     Args:
         client: see `cluster.open_cluster`.
         setup: the model.
         params: the candidates.
+        num_epochs: how long each of them trains.
         description: shown before the progress bar.
 
     Returns:
@@ -87,7 +91,7 @@ def search(client: Client, setup: TrainingSetup, params: GridSearch | ProbeSearc
         probes = probe_downward(client, setup, params.largest_learning_rate, seed=params.seed)
         rates = [_tenths(probes[-1].learning_rate, i) for i in range(params.num_learning_rates)]
     runs = [
-        setup.new_run(learning_rate=rate, num_epochs=params.epochs, seed=params.seed, evaluate_on=("validation",))
+        setup.new_run(learning_rate=rate, num_epochs=num_epochs, seed=params.seed, evaluate_on=("validation",))
         for rate in rates
     ]
     states = dict(train_all(client, runs, description=description))  # of each run the last one

@@ -6,25 +6,15 @@ import click
 import numpy as np
 import pandas as pd
 
-from mnist_core.architectures import NUM_CLASSES
+from mnist_core.arrays import NUM_CLASSES
+from mnist_core.candidates import read_hyperparameters
 from mnist_core.data.dataset import load_dataset
 from mnist_core.evaluation import evaluate_model, summarise
-from mnist_core.history import write_csv
-from mnist_core.hyperparameters import read_hyperparameters
+from mnist_core.files import output_file, write_csv
 from mnist_core.metrics import confusion_matrix, softmax
-from mnist_core.params import framework_and_letter, load_params
-from mnist_core.registry import MODELS
-from stages.command import (
-    HYPERPARAMETERS,
-    METRICS,
-    MODEL_FILES,
-    PARAMS,
-    PLOTS,
-    PREDICTIONS,
-    PREPARED,
-    StageCommand,
-    output_file,
-)
+from mnist_core.models import MODELS, framework_and_letter
+from mnist_core.params import load_params
+from stages.command import HYPERPARAMETERS, METRICS, MODEL_FILES, PARAMS, PLOTS, PREDICTIONS, PREPARED, StageCommand
 
 
 @click.command(cls=StageCommand)

@@ -4,11 +4,12 @@ import json
 
 import click
 
-from mnist_core.cluster import open_cluster
-from mnist_core.history import write_csv
+from mnist_core.files import output_file, write_csv
 from mnist_core.params import load_params
 from mnist_core.proof.parity import compare_twins
-from stages.command import METRICS, PARAMS, PLOTS, PREPARED, StageCommand, cluster_options, output_file
+from mnist_core.training.cluster import open_cluster
+from stages.command import METRICS, PARAMS, PLOTS, PREPARED, StageCommand
+from stages.training import cluster_options
 
 
 @click.command(cls=StageCommand)

@@ -2,8 +2,9 @@
 
 import click
 
-from mnist_core.plotting import write_figures
-from stages.command import PLOTS, SEARCH, StageCommand, output_directory
+from mnist_core.files import output_directory
+from mnist_core.report.plotting import write_figures
+from stages.command import PLOTS, SEARCH, StageCommand
 
 
 @click.command(cls=StageCommand)

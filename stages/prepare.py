@@ -2,15 +2,16 @@
 
 import click
 
+from mnist_core.data.params import load_split_sizes
 from mnist_core.data.splitting import prepare_splits
-from mnist_core.params import load_params
-from stages.command import PARAMS, PREPARED, RAW, StageCommand, output_directory
+from mnist_core.files import output_directory
+from stages.command import PARAMS, PREPARED, RAW, StageCommand
 
 
 @click.command(cls=StageCommand)
 def main() -> None:
     """Write data/prepared from data/raw, with the sizes of the active profile's `data` in params.yaml."""
-    sizes = load_params(PARAMS).active.data
+    sizes = load_split_sizes(PARAMS)
     with output_directory(PREPARED) as directory:
         prepare_splits(RAW, directory, train=sizes.train, validation=sizes.validation, test=sizes.test)
 

@@ -4,19 +4,11 @@ from pathlib import Path
 
 import click
 
+from mnist_core.files import output_file
 from mnist_core.params import load_params
-from mnist_core.report import ReportSources, build_report
-from stages.command import (
-    METRICS,
-    MODEL_FILES,
-    PARAMS,
-    PLOTS,
-    PREDICTIONS,
-    PREPARED,
-    SEARCH,
-    StageCommand,
-    output_file,
-)
+from mnist_core.report.page import build_report
+from mnist_core.report.sections import ReportSources
+from stages.command import METRICS, MODEL_FILES, PARAMS, PLOTS, PREDICTIONS, PREPARED, SEARCH, StageCommand
 
 DERIVATIONS = Path("docs/derivations.md")
 

@@ -4,21 +4,12 @@ import json
 
 import click
 
-from mnist_core.cluster import open_cluster
-from mnist_core.history import write_csv
+from mnist_core.files import output_file, write_csv
 from mnist_core.params import load_params
 from mnist_core.search import search
-from mnist_core.training import TrainingSetup
-from stages.command import (
-    PARAMS,
-    PLOTS,
-    PREPARED,
-    SEARCH,
-    StageCommand,
-    cluster_options,
-    model_option,
-    output_file,
-)
+from mnist_core.training.cluster import open_cluster
+from stages.command import PARAMS, PLOTS, SEARCH, StageCommand
+from stages.training import cluster_options, model_option, training_setup
 
 
 @click.command(cls=StageCommand)
@@ -27,9 +18,15 @@ from stages.command import (
 def main(model: str, workers: int | None, scheduler: str | None) -> None:
     """Train every candidate learning rate and record the best (learning rate, epoch)."""
     params = load_params(PARAMS)
-    setup = TrainingSetup.of_model(model, params, PREPARED)
+    setup = training_setup(model, params)
     with open_cluster(num_workers=workers, scheduler=scheduler) as client:
-        result = search(client, setup, params.active.model(model).search, description=f"search {model}")
+        result = search(
+            client,
+            setup,
+            params.active.framework(model).search,
+            num_epochs=params.active.search_epochs(model),
+            description=f"search {model}",
+        )
     with (
         output_file(SEARCH / f"{model}.json") as choice_path,
         output_file(PLOTS / "search" / f"{model}.csv") as curves_path,

@@ -4,17 +4,17 @@ import json
 
 import click
 
-from mnist_core import tables
-from mnist_core.history import write_csv
-from mnist_core.params import load_params
-from stages.command import METRICS, PARAMS, PLOTS, StageCommand, output_file
+from mnist_core.data.params import load_data_params
+from mnist_core.files import output_file, write_csv
+from mnist_core.report import tables
+from stages.command import METRICS, PARAMS, PLOTS, StageCommand
 
 
 @click.command(cls=StageCommand)
 def main() -> None:
     """Write metrics/summary.json, metrics/error_table.{csv,md,tex} and plots/test_errors.csv."""
     results = tables.read_summary(METRICS)
-    reference = tables.load_reference(load_params(PARAMS).data.dataset)
+    reference = tables.load_reference(load_data_params(PARAMS).dataset)
     test_errors = tables.read_test_errors(PLOTS / "curves")
     texts = {
         "summary.json": json.dumps(results, indent=2, sort_keys=True) + "\n",

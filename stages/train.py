@@ -5,28 +5,24 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from mnist_core.cluster import open_cluster
+from mnist_core.candidates import read_ranking
 from mnist_core.errors import UserError
+from mnist_core.files import REMEDY, output_directory, output_file, read_csv, write_csv
 from mnist_core.final_training import rank_pairs, train_seeds
-from mnist_core.history import EpochRecord, curves_frame, history_frame, write_csv
-from mnist_core.hyperparameters import read_ranking
-from mnist_core.model_file import save_model
+from mnist_core.networks.model_file import save_model
 from mnist_core.params import load_params
-from mnist_core.results import REMEDY, read_csv
-from mnist_core.training import TrainingSetup, TrainingState
+from mnist_core.training.cluster import open_cluster
+from mnist_core.training.history import EpochRecord, curves_frame, history_frame
+from mnist_core.training.run import TrainingSetup, TrainingState
 from stages.command import (
     HYPERPARAMETERS,
     MODEL_FILES,
     PARAMS,
     PLOTS,
-    PREPARED,
     SEARCH,
     StageCommand,
-    cluster_options,
-    model_option,
-    output_directory,
-    output_file,
 )
+from stages.training import cluster_options, model_option, training_setup
 
 
 @click.command(cls=StageCommand)
@@ -37,7 +33,7 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
     """Train with the best of the search, for exactly its number of epochs; if a seed fails, with the next best."""
     params = load_params(PARAMS)
     seeds = params.active.train.seeds
-    setup = TrainingSetup.of_model(model, params, PREPARED)
+    setup = training_setup(model, params)
     choice_path, curves_path = SEARCH / f"{model}.json", PLOTS / "search" / f"{model}.csv"
     ranking = read_ranking(choice_path)
     pairs = rank_pairs(ranking, read_csv(curves_path, ("learning_rate", "epoch", "validation_error")))
@@ -73,7 +69,7 @@ def _save(stem: Path, setup: TrainingSetup, state: TrainingState) -> None:
     save_model(stem.with_suffix(".npz"), setup.architecture, state.weights)
     write_csv(history_frame(state.records), stem.with_suffix(".csv"))
     if setup.framework == "tensorflow":
-        from mnist_core.tensorflow_nn.keras_file import save_keras  # not at the top: NumPy models do without TensorFlow
+        from mnist_core.export.keras_file import save_keras  # not at the top: NumPy models do without TensorFlow
 
         save_keras(stem.with_suffix(".keras"), setup.architecture, state.weights)
 

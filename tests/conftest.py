@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnist_core.architectures import Dense
-from mnist_core.cluster import open_cluster
 from mnist_core.data.dataset import save_split
-from mnist_core.training import TrainingSetup
+from mnist_core.networks.architectures import Dense
+from mnist_core.training.cluster import open_cluster
+from mnist_core.training.run import TrainingSetup
 
 
 @pytest.fixture(scope="session")

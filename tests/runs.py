@@ -1,6 +1,6 @@
 """What tests of training runs share."""
 
-from mnist_core.architectures import Conv2D, Dense, MaxPool2D
+from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D
 
 CNN = (Conv2D(4, 3, activation="relu"), MaxPool2D(pool_size=2, stride=2), Dense(10))
 

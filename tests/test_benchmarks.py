@@ -11,8 +11,8 @@ from benchmarks.contenders import keras_model, torch_model
 from benchmarks.document import BEGIN, END, replace_section, section
 from benchmarks.measure import Group, worker_environment
 from benchmarks.summary import ratios, summarise, training_flops
-from mnist_core.architectures import Conv2D, Dense, MaxPool2D
 from mnist_core.errors import UserError
+from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D
 from mnist_core.registry import build_classifier
 
 ROOT = Path(__file__).parents[1]

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from mnist_core.architectures import Dense
 from mnist_core.data.dataset import load_dataset
 from mnist_core.errors import UserError
 from mnist_core.evaluation import Evaluation, evaluate_model, summarise
-from mnist_core.model_file import save_model
+from mnist_core.networks.architectures import Dense
+from mnist_core.networks.model_file import save_model
 
 ALWAYS_FOUR = {
     "dense_1.kernel": np.zeros((784, 10), "float32"),

@@ -4,11 +4,12 @@ import pandas as pd
 import pytest
 
 from mnist_core import final_training
+from mnist_core.candidates import Hyperparameters
 from mnist_core.errors import UserError
 from mnist_core.final_training import rank_pairs, train_seeds
-from mnist_core.history import EpochRecord
-from mnist_core.hyperparameters import Hyperparameters
-from mnist_core.training import TrainingState, advance
+from mnist_core.training.history import EpochRecord
+from mnist_core.training.loop import advance
+from mnist_core.training.run import TrainingState
 from tests.runs import content
 
 

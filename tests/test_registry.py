@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnist_core.architectures import Dense, output_shapes
 from mnist_core.data.dataset import load_split
-from mnist_core.model_file import load_model, save_model
+from mnist_core.models import MODELS
+from mnist_core.networks.architectures import Dense, output_shapes
+from mnist_core.networks.model_file import load_model, save_model
 from mnist_core.params import load_params
-from mnist_core.registry import MODELS, build_classifier, loaded_classifier
+from mnist_core.registry import build_classifier, loaded_classifier
 
 ROOT = Path(__file__).parents[1]
 PARAMS = load_params(ROOT / "params.yaml")
@@ -132,7 +133,7 @@ def test_the_numpy_path_never_imports_tensorflow():
     result = subprocess.run([sys.executable, "-c", IMPORTS], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "--verbose" in result.stdout
     imported = json.loads(result.stdout.splitlines()[-1])
-    assert "mnist_core.training" in imported
+    assert "mnist_core.training.loop" in imported
     assert [name for name in imported if name.split(".")[0] in ("tensorflow", "keras")] == []
 
 

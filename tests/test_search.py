@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 from mnist_core import search as search_module
-from mnist_core import training
-from mnist_core.architectures import Dense
 from mnist_core.errors import UserError
-from mnist_core.history import EpochRecord
 from mnist_core.metrics import cross_entropy
+from mnist_core.networks.architectures import Dense
 from mnist_core.params import GridSearch, ProbeSearch
 from mnist_core.registry import loaded_classifier
 from mnist_core.search import Probe, Trial, _tenths, choose, probe_downward, search, trains
-from mnist_core.training import TrainingState, initial_state, load_once
+from mnist_core.training import loop as training
+from mnist_core.training.history import EpochRecord
+from mnist_core.training.loop import initial_state, load_once
+from mnist_core.training.run import TrainingState
 
 
 @pytest.fixture
@@ -175,8 +176,8 @@ def test_guessing_is_not_training_though_it_lowers_the_loss(linear, monkeypatch)
 
 
 def test_a_grid_search_trains_every_rate(client, setup):
-    params = GridSearch(strategy="grid", learning_rates=(0.1, 1e36, 0.001), epochs=4, seed=0)
-    result = search(client, setup, params, description="")
+    params = GridSearch(strategy="grid", learning_rates=(0.1, 1e36, 0.001), seed=0)
+    result = search(client, setup, params, num_epochs=4, description="")
     assert result.ranking[0].learning_rate == 0.1
     assert result.probes == ()
     assert [trial.diverged for trial in result.trials] == [False, True, False]
@@ -188,8 +189,8 @@ def test_a_grid_search_trains_every_rate(client, setup):
 
 
 def test_a_probing_search_tries_the_largest_rate_that_trains_and_its_tenths(client, linear):
-    params = ProbeSearch(strategy="probe", largest_learning_rate=1000, num_learning_rates=2, epochs=2, seed=0)
-    result = search(client, linear, params, description="")
+    params = ProbeSearch(strategy="probe", largest_learning_rate=1000, num_learning_rates=2, seed=0)
+    result = search(client, linear, params, num_epochs=2, description="")
     assert [probe.trains for probe in result.probes] == [False] * (len(result.probes) - 1) + [True]
     assert len(result.probes) > 1
     largest = result.probes[-1].learning_rate
@@ -199,8 +200,8 @@ def test_a_probing_search_tries_the_largest_rate_that_trains_and_its_tenths(clie
 
 def test_the_searchs_seed_is_used(client, linear):
     def curve(seed):
-        params = GridSearch(strategy="grid", learning_rates=(0.01,), epochs=3, seed=seed)
-        return search(client, linear, params, description="").curves.validation_error.tolist()
+        params = GridSearch(strategy="grid", learning_rates=(0.01,), seed=seed)
+        return search(client, linear, params, num_epochs=3, description="").curves.validation_error.tolist()
 
     assert curve(0) == curve(0)
     assert curve(0) != curve(5)

@@ -5,13 +5,12 @@ Nothing here knows IDX files or where they come from, and batches are made by wh
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from mnist_core.architectures import IMAGE_SHAPE, NUM_CLASSES
-from mnist_core.classifier import Array
+from mnist_core.arrays import IMAGE_SHAPE, NUM_CLASSES, Array
 from mnist_core.errors import UserError
+from mnist_core.files import read_array
 
 SPLIT_NAMES = ("train", "validation", "test")
 
@@ -72,13 +71,8 @@ def _paths(directory: Path, name: str) -> tuple[Path, Path]:
 
 
 def _load_bytes(path: Path) -> Array:
-    try:
-        array: Any = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; prepare the data first (dvc repro prepare)") from error
-    except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{path}: not a readable .npy file; {_REMEDY}") from error
-    if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
+    array = read_array(path, _REMEDY)
+    if array.dtype != np.uint8:
         raise UserError(f"{path}: it does not hold bytes (uint8); {_REMEDY}")
     return array
 

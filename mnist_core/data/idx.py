@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mnist_core.architectures import IMAGE_SHAPE, NUM_CLASSES
-from mnist_core.classifier import Array
+from mnist_core.arrays import IMAGE_SHAPE, NUM_CLASSES, Array
 from mnist_core.errors import UserError
+from mnist_core.files import reading
 
 TRAIN_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
 TEST_FILES = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -28,23 +28,20 @@ def read_idx(path: Path, *, num_dimensions: int) -> Array:
     """
     magic = bytes((0, 0, _UNSIGNED_BYTE, num_dimensions))
     header_size = len(magic) + 4 * num_dimensions
-    try:
-        with path.open("rb") as file:
-            header = file.read(header_size)
-            if header[: len(magic)] != magic:
-                found = header[: len(magic)].hex() or "nothing"
-                raise UserError(f"{path}: starts with {found}, not with IDX magic number {magic.hex()}; {_REMEDY}")
-            if len(header) < header_size:
-                raise UserError(f"{path}: truncated within its header; {_REMEDY}")
-            shape = struct.unpack(f">{num_dimensions}I", header[len(magic) :])
-            expected = header_size + prod(shape)
-            size = path.stat().st_size  # known before reading: an absurd header must not fill memory
-            if size != expected:
-                fault = "truncated" if size < expected else "oversized"
-                raise UserError(f"{path}: {fault}, {size} bytes instead of {expected}; {_REMEDY}")
-            return np.frombuffer(file.read(), np.uint8).reshape(shape)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); {_REMEDY}") from error
+    with reading(path, "an IDX file", _REMEDY), path.open("rb") as file:
+        header = file.read(header_size)
+        if header[: len(magic)] != magic:
+            found = header[: len(magic)].hex() or "nothing"
+            raise UserError(f"{path}: starts with {found}, not with IDX magic number {magic.hex()}; {_REMEDY}")
+        if len(header) < header_size:
+            raise UserError(f"{path}: truncated within its header; {_REMEDY}")
+        shape = struct.unpack(f">{num_dimensions}I", header[len(magic) :])
+        expected = header_size + prod(shape)
+        size = path.stat().st_size  # known before reading: an absurd header must not fill memory
+        if size != expected:
+            fault = "truncated" if size < expected else "oversized"
+            raise UserError(f"{path}: {fault}, {size} bytes instead of {expected}; {_REMEDY}")
+        return np.frombuffer(file.read(), np.uint8).reshape(shape)
 
 
 def read_examples(images_path: Path, labels_path: Path) -> tuple[Array, Array]:

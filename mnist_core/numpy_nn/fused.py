@@ -15,7 +15,7 @@ It computes what `layers.Conv2D` (stride 1, same padding, odd kernel), `layers.R
 
 import numpy as np
 
-from mnist_core.classifier import Array
+from mnist_core.arrays import Array
 
 
 class SwapImagesAndChannels:

@@ -9,8 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from mnist_core.architectures import Padding, window_padding
-from mnist_core.classifier import Array
+from mnist_core.arrays import Array
+from mnist_core.networks.architectures import Padding, window_padding
 
 
 class Layer(Protocol):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mnist_core.classifier import Array
+from mnist_core.arrays import Array
 
 
 def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:

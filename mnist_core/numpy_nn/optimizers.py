@@ -1,6 +1,6 @@
 """Optimizers see arrays only: parameters and what to subtract from them, by name."""
 
-from mnist_core.classifier import Weights
+from mnist_core.arrays import Weights
 
 
 def sgd_step(parameters: Weights, scaled_gradients: Weights) -> None:

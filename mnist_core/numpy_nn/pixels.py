@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mnist_core.classifier import Array
+from mnist_core.arrays import Array
 from mnist_core.numpy_nn.layers import Dense
 
 

@@ -18,20 +18,11 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mnist_core.architectures import (
-    IMAGE_SHAPE,
-    NUM_CLASSES,
-    Architecture,
-    Conv2D,
-    Dense,
-    MaxPool2D,
-    Padding,
-    Shape,
-    layer_names,
-)
-from mnist_core.classifier import Array, Classifier, Weights
+from mnist_core.arrays import IMAGE_SHAPE, NUM_CLASSES, Array, Shape, Weights
+from mnist_core.networks.architectures import Architecture, Conv2D, Dense, MaxPool2D, Padding, layer_names
+from mnist_core.networks.classifier import Classifier
+from mnist_core.networks.initializers import initial_weights
 from mnist_core.numpy_nn import layers
-from mnist_core.numpy_nn.initializers import initial_weights
 from mnist_core.proof import naive
 
 STEP = 1e-5

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from mnist_core.architectures import Architecture
-from mnist_core.classifier import Classifier
 from mnist_core.errors import UserError
+from mnist_core.models import Framework
+from mnist_core.networks.architectures import Architecture
+from mnist_core.networks.classifier import Classifier
 from mnist_core.proof.gradcheck import Case, Discrepancy, check_case, layer_cases, network_cases
-from mnist_core.registry import Framework, build_classifier
+from mnist_core.registry import build_classifier
 
 
 def check_gradients(

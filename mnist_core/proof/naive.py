@@ -10,8 +10,8 @@ from math import exp, inf, log
 
 import numpy as np
 
-from mnist_core.architectures import Padding, window_output_size, window_padding
-from mnist_core.classifier import Array
+from mnist_core.arrays import Array
+from mnist_core.networks.architectures import Padding, window_output_size, window_padding
 
 
 class Dense:

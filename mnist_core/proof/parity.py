@@ -14,15 +14,16 @@ import numpy as np
 import pandas as pd
 from distributed import Client
 
-from mnist_core.architectures import Architecture
-from mnist_core.classifier import Array, Classifier
+from mnist_core.arrays import Array
 from mnist_core.data.dataset import Dataset
 from mnist_core.errors import UserError
-from mnist_core.history import percent
-from mnist_core.metrics import error_rate
-from mnist_core.model_file import load_model, save_model
-from mnist_core.registry import Framework, build_classifier, loaded_classifier
-from mnist_core.training import load_once
+from mnist_core.metrics import error_rate, percent
+from mnist_core.models import Framework
+from mnist_core.networks.architectures import Architecture
+from mnist_core.networks.classifier import Classifier
+from mnist_core.networks.model_file import load_model, save_model
+from mnist_core.registry import build_classifier, loaded_classifier
+from mnist_core.training.loop import load_once
 
 FRAMEWORKS: tuple[Framework, Framework] = ("tensorflow", "numpy")
 

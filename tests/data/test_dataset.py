@@ -72,12 +72,12 @@ def test_an_unreadable_file_is_refused(tmp_path, content):
     save(tmp_path)
     path = tmp_path / "train_images.npy"
     path.write_bytes(path.read_bytes()[:1000] if content == "truncated" else content)
-    with pytest.raises(UserError, match=r"train_images.npy: not a readable .npy file"):
+    with pytest.raises(UserError, match=r"train_images.npy: not a .npy file"):
         load_split(tmp_path, "train")
 
 
 def test_a_pickle_is_not_opened(tmp_path):
     save(tmp_path)
     np.save(tmp_path / "train_images.npy", np.array([{"a": 1}]), allow_pickle=True)
-    with pytest.raises(UserError, match="not a readable"):
+    with pytest.raises(UserError, match=r"not a \.npy file"):
         load_split(tmp_path, "train")

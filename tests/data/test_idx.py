@@ -66,7 +66,7 @@ def test_a_faulty_file_is_named_in_one_line(tmp_path, content, message):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(UserError, match="absent: cannot be read"):
+    with pytest.raises(UserError, match="absent: no such file; fetch the data again"):
         read_idx(tmp_path / "absent", num_dimensions=1)
 
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mnist_core.architectures import Dense, MaxPool2D
+from mnist_core.networks.architectures import Dense, MaxPool2D
 from mnist_core.numpy_nn import layers
-from mnist_core.numpy_nn.network import NumPyClassifier
+from mnist_core.numpy_nn.classifier import NumPyClassifier
 from mnist_core.numpy_nn.pixels import DenseOnLeadingColumns, sort_pixels
 
 SHAPE = (4, 3, 1)

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from mnist_core.architectures import Conv2D, Dense, MaxPool2D
-from mnist_core.numpy_nn import fused, layers, network
-from mnist_core.numpy_nn.network import NumPyClassifier
+from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D
+from mnist_core.numpy_nn import classifier as network
+from mnist_core.numpy_nn import fused, layers
+from mnist_core.numpy_nn.classifier import NumPyClassifier
 from mnist_core.proof.gradcheck import (
     Case,
     check_case,

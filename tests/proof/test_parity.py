@@ -7,7 +7,7 @@ import pytest
 
 from mnist_core.data.dataset import Dataset, Split
 from mnist_core.errors import UserError
-from mnist_core.model_file import load_model
+from mnist_core.networks.model_file import load_model
 from mnist_core.params import load_params
 from mnist_core.proof.parity import build_twins, compare_predictions, compare_training, compare_twins, cross_load
 

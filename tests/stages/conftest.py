@@ -19,9 +19,8 @@ def small_project(tmp_path, monkeypatch, prepared):
     params["profile"] = "quick"
     quick = params["profiles"]["quick"]
     quick["train"]["seeds"] = [1, 2]
-    for model in (*quick["tensorflow"].values(), *quick["numpy"].values()):
-        model["batch_size"] = 20
-        model["search"]["epochs"] = 3
+    for framework in ("tensorflow", "numpy"):
+        quick[framework] |= {"batch_size": 20, "epochs": dict.fromkeys("abcd", 3)}
     yaml.dump(params, tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from mnist_core.architectures import Dense
-from mnist_core.model_file import save_model
+from mnist_core.networks.architectures import Dense
+from mnist_core.networks.model_file import save_model
 from stages.evaluate import main
 
 MODELS = Path("data/models/2a")
@@ -70,15 +70,15 @@ def test_print_only_writes_nothing(project):
 FAULTS = {
     "damaged model": (
         lambda: (MODELS / "seed_2.npz").write_bytes(b"PK\x03\x04"),
-        "data/models/2a/seed_2.npz: not a model",
+        "data/models/2a/seed_2.npz: not an .npz file of arrays",
     ),
     "missing model": (
         lambda: (MODELS / "seed_1.npz").unlink(),
-        "data/models/2a/seed_1.npz: no such model; train it first",
+        "data/models/2a/seed_1.npz: no such file; train it again",
     ),
     "missing data": (
         lambda: Path("data/prepared/validation_labels.npy").unlink(),
-        "data/prepared/validation_labels.npy: no such file; prepare the data first",
+        "data/prepared/validation_labels.npy: no such file; prepare the data again",
     ),
     "missing hyperparameters": (
         lambda: Path("data/models/2a/hyperparameters.json").unlink(),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from mnist_core.architectures import Conv2D, Dense, MaxPool2D
+from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D
 from mnist_core.numpy_nn import layers
 from mnist_core.proof import gradient_report
 from mnist_core.proof.gradcheck import Case

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from mnist_core.registry import MODELS
+from mnist_core.models import MODELS
 from stages.plot import main
 
 
@@ -56,7 +56,7 @@ def test_plots_and_tables_import_no_network(project):
     script = (
         "import sys, stages.plot, stages.table\n"
         "print([m for m in sys.modules if m.startswith(('tensorflow', 'keras', 'mnist_core.numpy_nn', "
-        "'mnist_core.tensorflow_nn', 'mnist_core.data', 'matplotlib.pyplot'))])"
+        "'mnist_core.tensorflow_nn', 'mnist_core.networks', 'matplotlib.pyplot'))])"
     )
     root = Path(__file__).parents[2]
     run = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)

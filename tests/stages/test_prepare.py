@@ -84,7 +84,7 @@ def mislabel(raw):
 FAULTS = [
     (truncate, "t10k-images-idx3-ubyte: truncated, 3151 bytes instead of 3152"),
     (oversize, "train-images-idx3-ubyte: oversized, 7073 bytes instead of 7072"),
-    (remove, "train-labels-idx1-ubyte: cannot be read (No such file or directory)"),
+    (remove, "train-labels-idx1-ubyte: no such file; fetch the data again"),
     (compress, "train-images-idx3-ubyte: starts with 1f8b0800"),
     (shrink, "t10k-images-idx3-ubyte: it has 2 images, but data.test asks for 3"),
     (mislabel, "t10k-labels-idx1-ubyte: label 11 is not a class from 0 to 9"),

@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from stages.report import main
-from tests.report_inputs import write_report_inputs
+from tests.report.report_inputs import write_report_inputs
 
 
 @pytest.fixture

@@ -20,11 +20,11 @@ def invoke(*arguments):
     return CliRunner().invoke(main, arguments)
 
 
-def set_search(project, letter, **changes):
+def set_search(project, **changes):
     """Change a NumPy model's search in params.yaml."""
     yaml = YAML(typ="safe")
     params = yaml.load(project / "params.yaml")
-    params["profiles"]["quick"]["numpy"][letter]["search"] = {"epochs": 3, "seed": 0, **changes}
+    params["profiles"]["quick"]["numpy"]["search"] = {"seed": 0, **changes}
     yaml.dump(params, project / "params.yaml")
 
 
@@ -44,7 +44,7 @@ def assert_one_line_and_no_output(project, result, before, message):
 
 
 def test_the_choice_is_the_minimum_of_the_curves(small_project):
-    set_search(small_project, "a", strategy="probe", largest_learning_rate=10, num_learning_rates=2)
+    set_search(small_project, strategy="probe", largest_learning_rate=10, num_learning_rates=2)
     result = invoke("--model", "2a")
     assert result.exit_code == 0, result.output
     choice = json.loads((small_project / "data/search/2a.json").read_text())
@@ -86,7 +86,7 @@ def test_missing_data_is_one_line(small_project):
 
 
 def test_a_search_in_which_everything_diverges_is_one_line(small_project):
-    set_search(small_project, "b", **HOPELESS)
+    set_search(small_project, **HOPELESS)
     before = outputs(small_project)
     result = invoke("--model", "2b")
     message = "search: training diverged at every learning rate (1e+30, 1e+29); add smaller ones in params.yaml"
@@ -94,7 +94,7 @@ def test_a_search_in_which_everything_diverges_is_one_line(small_project):
 
 
 def test_the_command_itself_shows_one_line_and_no_traceback(small_project):
-    set_search(small_project, "b", **HOPELESS)
+    set_search(small_project, **HOPELESS)
     before = outputs(small_project)
     result = subprocess.run(
         [sys.executable, "-m", "stages.search", "--model", "2b", "--workers", "1"],

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from mnist_core.registry import MODELS
+from mnist_core.models import MODELS
 from stages.table import main
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from mnist_core.model_file import load_model
+from mnist_core.networks.model_file import load_model
 from stages.train import main
 
 pytestmark = pytest.mark.usefixtures("small_project", "shared_cluster")
@@ -127,11 +127,11 @@ def choose_a_rate_that_diverges(project):
 
 FAULTS = [
     (forget_the_search, r"data/search/2b\.json: no such file; run the search first \(dvc repro\)"),
-    (damage_the_search, r"data/search/2b\.json: Invalid JSON"),
+    (damage_the_search, r"data/search/2b\.json: not valid JSON"),
     (forget_the_curves, r"plots/search/2b\.csv: no such file; run `dvc repro`"),
     (mix_searches, r"plots/search/2b\.csv: does not fit data/search/2b\.json; run `dvc repro`"),
     (damage_the_curves, r"plots/search/2b\.csv: does not fit data/search/2b\.json; run `dvc repro`"),
-    (remove_an_image_file, r"test_images\.npy: no such file; prepare the data first"),
+    (remove_an_image_file, r"test_images\.npy: no such file; prepare the data again"),
     (
         choose_a_rate_that_diverges,
         r"train 2b: seed [12] diverged at learning rate 1e\+30, seed [12] diverged at learning rate 1e\+29; search",

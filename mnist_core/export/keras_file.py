@@ -1,0 +1,83 @@
+"""A trained network as a `.keras` file, which plain Keras loads without any of our code."""
+
+import io
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from mnist_core.arrays import IMAGE_SHAPE, Shape, Weights
+from mnist_core.networks.architectures import Architecture, Conv2D, Dense, layer_names
+
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip member can carry
+
+
+def save_keras(path: Path, architecture: Architecture, weights: Weights, input_shape: Shape = IMAGE_SHAPE) -> None:
+    """Write the network as a Keras 3 model that `keras.saving.load_model` reads; equal weights give equal bytes.
+
+    The model maps images, float32 (N, height, width, channels) in [0, 1], to logits (N, 10).
+
+    Args:
+        path: the file to write, named `*.keras`.
+        architecture: the layers.
+        weights: float32 arrays, named and shaped as `architectures.parameter_shapes` says.
+        input_shape: (height, width, channels) of one image.
+
+    Raises:
+        ValueError: the weights do not fit the architecture.
+    """
+    model = _keras_model(architecture, input_shape)
+    for name, layer in zip(layer_names(architecture), architecture, strict=True):
+        if isinstance(layer, Dense | Conv2D):
+            model.get_layer(name).set_weights([weights[f"{name}.kernel"], weights[f"{name}.bias"]])
+    with tempfile.TemporaryDirectory() as directory:
+        dated = Path(directory, "model.keras")
+        model.save(dated)
+        content = _reproducible(dated)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def _keras_model(architecture: Architecture, input_shape: Shape) -> keras.Sequential:
+    layers = [keras.Input(input_shape, name="images")]
+    flat = False
+    for name, layer in zip(layer_names(architecture), architecture, strict=True):
+        if isinstance(layer, Dense):
+            if not flat:
+                layers.append(keras.layers.Flatten(name="flatten"))
+                flat = True
+            layers.append(keras.layers.Dense(layer.units, activation=layer.activation, name=name))
+        elif isinstance(layer, Conv2D):
+            layers.append(
+                keras.layers.Conv2D(
+                    layer.filters,
+                    layer.kernel_size,
+                    strides=layer.stride,
+                    padding=layer.padding,
+                    activation=layer.activation,
+                    name=name,
+                )
+            )
+        else:
+            layers.append(keras.layers.MaxPooling2D(layer.pool_size, layer.stride, layer.padding, name=name))
+    return keras.Sequential(layers, name="classifier")
+
+
+def _without_chance(fields: dict[str, Any]) -> dict[str, Any]:
+    # The ids are memory addresses by which layers share their dtype policy; without them each gets an equal one.
+    return {key: value for key, value in fields.items() if key not in ("date_saved", "shared_object_id")}
+
+
+def _reproducible(file: Path) -> bytes:
+    """Return the archive with its members in order of name, and no date or memory address anywhere."""
+    undated = io.BytesIO()
+    with zipfile.ZipFile(file) as source, zipfile.ZipFile(undated, "w") as target:
+        for name in sorted(source.namelist()):
+            content = source.read(name)
+            if name.endswith(".json"):
+                content = json.dumps(json.loads(content, object_hook=_without_chance)).encode()
+            target.writestr(zipfile.ZipInfo(name, _ZIP_EPOCH), content)
+    return undated.getvalue()

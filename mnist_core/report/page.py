@@ -1,0 +1,130 @@
+"""One self-contained HTML page of everything that the pipeline measured.
+
+Reads metrics, curves, figures, predictions and weights from files and fills the Jinja2 template beside this module.
+The page holds no script and loads nothing: figures are inline SVG, images are data URIs, formulas are MathML. Nothing
+is trained or scored here, and the same files give the same bytes.
+"""
+
+import itertools
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from mnist_core.errors import UserError
+from mnist_core.files import REMEDY, read_json
+from mnist_core.models import MODELS
+from mnist_core.params import Params
+from mnist_core.records import ERROR_KEYS
+from mnist_core.report.derivations import render_derivations
+from mnist_core.report.plotting import parity_figure
+from mnist_core.report.sections import (
+    ReportSources,
+    architecture_row,
+    figure,
+    first_layer,
+    gallery,
+    gradient_checks,
+    model_section,
+    parity_rows,
+)
+from mnist_core.report.svg import png_uri
+from mnist_core.report.tables import load_reference
+
+_DATASETS = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
+
+
+def build_report(params: Params, sources: ReportSources, *, page_directory: Path) -> str:
+    """Return the page as HTML text.
+
+    Args:
+        params: the parameters that the files were made with.
+        sources: the files.
+        page_directory: where the page will lie; links to source files are relative to it.
+
+    Raises:
+        UserError: a file is missing or unreadable, or a formula of the derivations cannot be converted.
+    """
+    summary = read_json(sources.summary, MODELS)
+    for model, key in itertools.product(MODELS, ERROR_KEYS):
+        if key not in summary[model]:
+            raise UserError(f"{sources.summary}: no key {key} in {model}; {REMEDY}")
+    reference = load_reference(params.data.dataset)
+    best = min(MODELS, key=lambda model: summary[model]["test_error"])
+    return _template().render(
+        params=params,
+        profile=params.active,
+        full_size=_is_full_size(params),
+        dataset=_DATASETS[params.data.dataset],
+        architectures=[architecture_row(letter, params) for letter in "abcd"],
+        models=[
+            model_section(model, params, sources, summary[model], reference[model] if reference else None)
+            for model in MODELS
+        ],
+        reference=reference,
+        best=best,
+        best_metrics=summary[best],
+        test_errors_figure=figure(
+            sources.figures / "test_errors.svg", "Line chart of the test error of all eight models after each epoch."
+        ),
+        gallery=gallery(sources, best),
+        first_layers=[first_layer(model, sources, params.active.train.seeds[0]) for model in ("1a", "2a", "1d", "2d")],
+        weight_scale=png_uri(np.linspace(-1, 1, 65)[None], limit=1),
+        gradients=gradient_checks(sources.gradients),
+        parity=parity_rows(sources.parity, params.active.parity.steps),
+        parity_figure=parity_figure(sources.parity_curves),
+        derivations=render_derivations(sources.derivations, page_directory=page_directory),
+    )
+
+
+def _is_full_size(params: Params) -> bool:
+    sizes = params.active.data
+    return sizes.train + sizes.validation == 60_000 and sizes.test == 10_000
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "rate": "{:g}".format,
+        "count": "{:,}".format,
+        "power": _format_power,
+        "fixed": lambda value, decimals=2: f"{value:.{decimals}f}",
+    }
+    return environment.get_template("template.html.j2")
+
+
+def _format_power(value: float) -> Markup:
+    """Return 3.2e-09 as 3.2 × 10 to the -9."""
+    if value == 0:
+        return Markup("0")
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return Markup("{} × 10<sup>{}</sup>").format(mantissa, str(int(exponent)).replace("-", "−"))
+
+
+# --- files ---
+
+
+# --- figures and images ---
+
+
+# --- one model ---
+
+
+# --- errors of the best model ---
+
+
+# --- first layers ---
+
+
+# --- gradient checks and parity ---
+
+
+# --- derivations ---

@@ -1,0 +1,82 @@
+"""Figures as elements of an HTML page."""
+
+import base64
+import io
+import re
+from xml.etree import ElementTree
+
+import matplotlib.image
+from markupsafe import Markup
+
+from mnist_core.arrays import Array
+
+_SVG_NAMESPACE = "{http://www.w3.org/2000/svg}"
+
+
+_XLINK_HREF = "{http://www.w3.org/1999/xlink}href"
+
+
+_REFERENCE_PATTERN = re.compile(r"url\(#([^)]+)\)")
+
+
+def inline_svg(source: str, *, prefix: str, label: str) -> Markup:
+    """Turn an SVG file into an element for an HTML page that holds many of them.
+
+    Prolog, metadata and style sheets go (a style sheet would apply to the whole page); identifiers that nothing refers
+    to go; the others get `prefix`, so that figures do not take each other's clip paths and markers.
+
+    Args:
+        source: text of the SVG file.
+        prefix: put before every identifier; unique on the page.
+        label: what the figure shows, for those who do not see it.
+
+    Raises:
+        ElementTree.ParseError: `source` is not XML.
+    """
+    root = ElementTree.fromstring(source)
+    _drop(root, {f"{_SVG_NAMESPACE}{name}" for name in ("metadata", "style", "title")})
+    references = set(_REFERENCE_PATTERN.findall(source)) | set(re.findall(r'href="#([^"]+)"', source))
+    for element in root.iter():
+        element.tag = element.tag.removeprefix(_SVG_NAMESPACE)
+        attributes = {name: _prefixed(value, prefix) for name, value in element.attrib.items()}
+        if _XLINK_HREF in attributes:
+            attributes["href"] = attributes.pop(_XLINK_HREF)
+        if attributes.get("href", "").startswith("#"):
+            attributes["href"] = f"#{prefix}{attributes['href'][1:]}"
+        if "id" in attributes:
+            identifier = attributes.pop("id")
+            if identifier in references:
+                attributes["id"] = prefix + identifier
+        element.attrib.clear()
+        element.attrib.update(attributes)
+    for name in ("width", "height", "version"):
+        root.attrib.pop(name, None)
+    # What matplotlib's style sheet says of every element, said once.
+    root.set("style", "stroke-linejoin:round;stroke-linecap:butt")
+    root.set("role", "img")
+    root.set("aria-label", label)
+    return Markup(ElementTree.tostring(root, encoding="unicode"))
+
+
+def _prefixed(value: str, prefix: str) -> str:
+    return _REFERENCE_PATTERN.sub(rf"url(#{prefix}\1)", value)
+
+
+def _drop(element: ElementTree.Element, tags: set[str]) -> None:
+    for child in list(element):
+        if child.tag in tags:
+            element.remove(child)
+        else:
+            _drop(child, tags)
+
+
+def png_uri(pixels: Array, *, limit: float | None = None) -> str:
+    """Return an image as data URI: ink on white for 0 to 255, or blue to red for -limit to limit if that is given."""
+    buffer = io.BytesIO()
+    ink = {"cmap": "gray_r", "vmin": 0, "vmax": 255}
+    signed = {"cmap": "RdBu_r", "vmin": -(limit or 0), "vmax": limit}
+    # Without its usual metadata, which names matplotlib's version.
+    matplotlib.image.imsave(
+        buffer, pixels, format="png", metadata={"Software": ""}, **(ink if limit is None else signed)
+    )
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

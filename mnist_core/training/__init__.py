@@ -1,0 +1,1 @@
+"""How a network learns: a run, the loop, the ways to fail, the records, and the workers."""

@@ -1,0 +1,66 @@
+"""A saved `.keras` file: plain Keras loads it, it predicts the same, and equal weights give equal bytes."""
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+
+from mnist_core.export.keras_file import save_keras
+from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D
+from mnist_core.networks.model_file import save_model
+from mnist_core.tensorflow_nn.classifier import TensorFlowClassifier
+
+ARCHITECTURES = {
+    "dense": (Dense(16, "relu"), Dense(10)),
+    "same": (Conv2D(4, 3, activation="relu"), MaxPool2D(2, 2), Conv2D(5, 3), MaxPool2D(2, 2), Dense(10)),
+    "valid": (Conv2D(4, 5, stride=2, padding="valid", activation="relu"), MaxPool2D(3, 1, "valid"), Dense(10)),
+}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES)
+def test_keras_predicts_what_our_network_predicts(tmp_path, architecture):
+    rng = np.random.default_rng(0)
+    network = TensorFlowClassifier(architecture, rng=rng)
+    weights = {name: value + 0.1 for name, value in network.get_weights().items()}  # no bias is zero
+    network.set_weights(weights)
+    images = rng.random((5, 28, 28, 1), dtype=np.float32)
+    path = tmp_path / "new" / "model.keras"
+    save_keras(path, architecture, weights)
+    model = keras.saving.load_model(path)
+    np.testing.assert_allclose(model(images).numpy(), network.predict_logits(images), rtol=1e-5, atol=1e-5)
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from mnist_core.networks.model_file import load_model
+from mnist_core.export.keras_file import save_keras
+save_keras(Path(sys.argv[2]), *load_model(Path(sys.argv[1])))
+"""
+
+
+def test_equal_weights_give_equal_bytes_in_any_process(tmp_path):
+    architecture = ARCHITECTURES["same"]
+    weights = TensorFlowClassifier(architecture, rng=np.random.default_rng(0)).get_weights()
+    save_keras(tmp_path / "first.keras", architecture, weights)
+    save_model(tmp_path / "model.npz", architecture, weights)
+    subprocess.run([sys.executable, "-c", PROGRAM, tmp_path / "model.npz", tmp_path / "second.keras"], check=True)
+    content = (tmp_path / "first.keras").read_bytes()
+    assert content == (tmp_path / "second.keras").read_bytes()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert list(json.loads(archive.read("metadata.json"))) == ["keras_version"]
+        layers = [layer["config"]["name"] for layer in json.loads(archive.read("config.json"))["config"]["layers"]]
+    assert layers == ["images", "conv2d_1", "max_pool2d_1", "conv2d_2", "max_pool2d_2", "flatten", "dense_1"]
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    weights = TensorFlowClassifier((Dense(10),), rng=np.random.default_rng(0)).get_weights()
+    with pytest.raises(ValueError, match="shape"):
+        save_keras(tmp_path / "model.keras", (Dense(5, "relu"), Dense(10)), {**weights, "dense_2.kernel": 0})
+    assert not (tmp_path / "model.keras").exists()

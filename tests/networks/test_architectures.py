@@ -1,0 +1,90 @@
+import pytest
+
+from mnist_core.networks.architectures import (
+    Conv2D,
+    Dense,
+    MaxPool2D,
+    architecture_from_dicts,
+    architecture_to_dicts,
+    check_classifier,
+    layer_names,
+    output_shapes,
+    parameter_shapes,
+    window_output_size,
+    window_padding,
+)
+
+BLOCK = (Conv2D(16, 3, activation="relu"), MaxPool2D(pool_size=2, stride=2))
+CNN = (*BLOCK, *BLOCK, Dense(10))
+
+
+def test_names_count_each_type_in_order():
+    assert layer_names(CNN) == ["conv2d_1", "max_pool2d_1", "conv2d_2", "max_pool2d_2", "dense_1"]
+
+
+def test_shapes_through_a_network():
+    assert output_shapes(CNN, (7, 6, 1)) == [(7, 6, 16), (4, 3, 16), (4, 3, 16), (2, 2, 16), (10,)]
+    assert list(parameter_shapes(CNN, (7, 6, 1)).items()) == [
+        ("conv2d_1.kernel", (3, 3, 1, 16)),
+        ("conv2d_1.bias", (16,)),
+        ("conv2d_2.kernel", (3, 3, 16, 16)),
+        ("conv2d_2.bias", (16,)),
+        ("dense_1.kernel", (64, 10)),
+        ("dense_1.bias", (10,)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("size", "window", "stride", "padding", "outputs", "pads"),
+    [
+        (28, 3, 1, "same", 28, (1, 1)),
+        (7, 2, 2, "same", 4, (0, 1)),
+        (8, 2, 2, "same", 4, (0, 0)),
+        (5, 4, 1, "same", 5, (1, 2)),
+        (5, 1, 3, "same", 2, (0, 0)),
+        (7, 2, 2, "valid", 3, (0, 0)),
+        (5, 5, 1, "valid", 1, (0, 0)),
+    ],
+)
+def test_windows_along_one_axis(size, window, stride, padding, outputs, pads):
+    assert window_output_size(size, window, stride, padding) == outputs
+    assert window_padding(size, window, stride, padding) == pads
+
+
+def test_dictionaries_go_there_and_back():
+    dicts = architecture_to_dicts((Dense(5, "relu"), Dense(10)))
+    assert dicts == [
+        {"units": 5, "activation": "relu", "type": "dense"},
+        {"units": 10, "activation": "linear", "type": "dense"},
+    ]
+    assert architecture_from_dicts(architecture_to_dicts(CNN)) == CNN
+
+
+@pytest.mark.parametrize(
+    ("layer", "error", "message"),
+    [
+        ({"type": "lstm", "units": 3}, KeyError, "lstm"),
+        ({"type": "dense", "units": 3, "colour": 1}, TypeError, "colour"),
+        ({"type": "dense"}, TypeError, "units"),
+        ({"type": "dense", "units": 0}, ValueError, "units must be at least 1, not 0"),
+        ({"type": "max_pool2d", "pool_size": 2, "stride": -1}, ValueError, "stride must be at least 1, not -1"),
+    ],
+)
+def test_a_layer_that_cannot_be_is_refused(layer, error, message):
+    with pytest.raises(error, match=message):
+        architecture_from_dicts([layer])
+
+
+@pytest.mark.parametrize(
+    ("architecture", "message"),
+    [
+        ((), "the last layer must be dense with 10 units"),
+        ((Dense(9),), "the last layer must be dense with 10 units"),
+        ((Dense(10, "relu"),), "no activation"),
+        ((Dense(5), Conv2D(1, 1), Dense(10)), r"conv2d_1 needs an image, but the layer before it gives \(5,\)"),
+        ((Conv2D(1, 5, padding="valid"), Dense(10)), "conv2d_1: a window of 5 does not fit into 4x4"),
+    ],
+)
+def test_a_network_that_is_no_classifier_is_refused(architecture, message):
+    with pytest.raises(ValueError, match=message):
+        check_classifier(architecture, (4, 4, 1))

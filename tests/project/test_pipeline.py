@@ -1,0 +1,217 @@
+"""The real pipeline, all stages of it, on a small slice of the real images, in a repository of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from mnist_core.models import MODELS
+
+ROOT = Path(__file__).parents[2]
+RAW = ROOT / "data" / "raw"
+
+pytestmark = pytest.mark.timeout(1200)
+
+
+def run(directory, *command, check=True):
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_", "PYTEST_"))}
+    environment |= {"PATH": f"{Path(sys.executable).parent}:{environment['PATH']}", "DVC_NO_ANALYTICS": "1"}
+    if RAW.is_dir():
+        environment["MNIST_DIRECTORY"] = str(RAW)  # else fetched, as a newcomer's run does
+    result = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
+    assert not check or result.returncode == 0, f"{command}: {result.stdout}\n{result.stderr}"
+    return result
+
+
+def shrink(params):
+    """Make the quick profile smaller still: this tests the pipeline, not the networks."""
+    params["profile"] = "quick"
+    profile = params["profiles"]["quick"]
+    profile["data"] = {"train": 600, "validation": 200, "test": 200}
+    for framework in ("tensorflow", "numpy"):
+        profile[framework]["epochs"] = dict.fromkeys("abcd", 1)
+    profile["tensorflow"]["search"]["learning_rates"] = [0.1]
+    profile["numpy"]["search"] |= {"largest_learning_rate": 0.1, "num_learning_rates": 1}
+    profile["parity"] |= {"steps": [1, 6], "epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """Return a repository in which the whole pipeline has run and is committed."""
+    directory = tmp_path_factory.mktemp("project")
+    dvc = (".dvc/plots", ".dvc/config", ".dvc/.gitignore")
+    for name in ("dvc.yaml", ".dvcignore", "stages", "mnist_core", "docs", *dvc):
+        source, target = ROOT / name, directory / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    yaml = YAML()
+    params = yaml.load(ROOT / "params.yaml")
+    shrink(params)
+    yaml.dump(params, directory / "params.yaml")
+    (directory / ".gitignore").write_text("__pycache__/\n")
+    run(directory, "git", "init", "--quiet")
+    run(directory, "git", "config", "user.name", "test")
+    run(directory, "git", "config", "user.email", "test@example.invalid")
+    run(directory, "dvc", "repro")
+    commit(directory)
+    return directory
+
+
+def commit(directory):
+    run(directory, "git", "add", "--all")
+    run(directory, "git", "commit", "--quiet", "--message", "results")
+
+
+@pytest.fixture
+def restored(project):
+    """Give the project, and undo what the test changed in it."""
+    yield project
+    run(project, "git", "checkout", "--quiet", ".")
+    run(project, "dvc", "checkout", "--quiet")
+
+
+def stale_stages(directory):
+    status = json.loads(run(directory, "dvc", "status", "--json").stdout)
+    return {name.removeprefix("dvc.yaml:") for name in status}
+
+
+def append_comment(path):
+    path.write_text(path.read_text() + "\n# changed\n")
+
+
+def set_param(directory, key, value):
+    yaml = YAML()
+    params = yaml.load(directory / "params.yaml")
+    *path, last = key.split(".")
+    section = params
+    for name in path:
+        section = section[name]
+    section[last] = value
+    yaml.dump(params, directory / "params.yaml")
+
+
+def each(stage, number="", letters="abcd"):
+    return {f"{stage}@{model}" for model in MODELS if model[0] in (number or "12") and model[1] in letters}
+
+
+def test_writes_every_result_for_every_model(project):
+    summary = json.loads((project / "metrics/summary.json").read_text())
+    assert list(summary) == list(MODELS)
+    assert all(0 < scores["test_error"] < 100 for scores in summary.values())
+    for model, (framework, _) in MODELS.items():
+        confusion = pd.read_csv(project / f"plots/confusion/{model}.csv")
+        assert confusion["count"].sum() == 200
+        wrong = confusion.loc[confusion["actual"] != confusion["predicted"], "count"].sum()
+        seeds = pd.read_csv(project / f"data/models/{model}/seed_1.csv")
+        assert wrong / 2 == pytest.approx(seeds["test_error"].iloc[-1])  # 200 images: percent is half the count
+        assert (project / f"data/models/{model}/seed_2.keras").exists() == (framework == "tensorflow")
+    table = (project / "metrics/error_table.md").read_text()
+    assert "P1:a" in table
+    assert "P2:e" in table
+    assert json.loads((project / "metrics/gradients.json").read_text())["largest"] <= 1e-6
+    assert "</html>" in (project / "plots/report.html").read_text()
+
+
+def test_runs_nothing_when_nothing_changed(project):
+    output = run(project, "dvc", "repro").stdout
+    assert "Running stage" not in output
+    assert "Data and pipelines are up to date." in output
+    assert run(project, "git", "status", "--porcelain").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("mnist_core/numpy_nn/layers.py", each("search", "2") | each("train", "2") | each("evaluate", "2")),
+        (
+            "mnist_core/tensorflow_nn/classifier.py",
+            each("search", "1") | each("train", "1") | each("evaluate", "1"),
+        ),
+        ("mnist_core/export/keras_file.py", each("train", "1")),
+        ("mnist_core/tables.py", {"table", "report"}),
+        ("mnist_core/results.py", each("train") | {"table", "plot", "report"}),
+        ("mnist_core/report_template.html.j2", {"report"}),
+        ("docs/derivations.md", {"report"}),
+    ],
+)
+def test_changed_code_makes_only_its_own_stages_stale(restored, path, expected):
+    append_comment(restored / path)
+    proofs = {"gradcheck", "parity"} if path.endswith(("layers.py", "network.py")) else set()
+    assert stale_stages(restored) == expected | proofs
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("profiles.quick.numpy.epochs.b", 2, {"search@2b", "report"}),
+        ("profiles.quick.tensorflow.d.batch_size", 50, {"search@1d", "train@1d", "report"}),
+        (
+            "architectures.c",
+            [{"type": "dense", "units": 10}],
+            each("search", letters="c") | each("train", letters="c") | {"gradcheck", "parity", "report"},
+        ),
+        ("profiles.quick.train.seeds", [3, 4], each("train") | each("evaluate") | {"report"}),
+        ("profiles.paper.numpy.epochs.b", 2, set()),
+    ],
+)
+def test_changed_parameter_makes_only_its_own_stages_stale(restored, key, value, expected):
+    set_param(restored, key, value)
+    assert stale_stages(restored) == expected
+
+
+@pytest.mark.parametrize("model", ["1b", "2b"])
+def test_training_again_gives_the_same_bytes(restored, model):
+    before = (restored / "dvc.lock").read_text()
+    output = run(restored, "dvc", "repro", "--force", "--single-item", f"train@{model}").stdout
+    assert f"Running stage 'train@{model}'" in output
+    assert (restored / "dvc.lock").read_text() == before
+
+
+def test_experiment_sets_parameters_and_metrics_diff_shows_what_changed(restored):
+    run(
+        restored,
+        "dvc",
+        "exp",
+        "run",
+        "--set-param",
+        "architectures.b.0.units=16",
+        "--set-param",
+        "profiles.quick.numpy.epochs.b=2",
+        "table",
+    )
+    assert "dvc.lock" in run(restored, "git", "diff", "--name-only").stdout.split()
+    choice = json.loads((restored / "data/search/2b.json").read_text())
+    assert [trial["epochs"] for trial in choice["trials"]] == [2]
+    changed = json.loads(run(restored, "dvc", "metrics", "diff", "--json").stdout)
+    changed = changed.get("diff", changed)["metrics/summary.json"]
+    assert {key.split(".")[0] for key in changed} <= {"1b", "2b"}
+    assert "2b.test_error" in changed or "2b.train_error" in changed
+    shapes = json.loads(run(restored, sys.executable, "-c", _SHAPES).stdout)
+    assert shapes["dense_1.kernel"] == [784, 16]
+
+
+_SHAPES = """
+import json
+from pathlib import Path
+from mnist_core.networks.model_file import load_model
+_, weights = load_model(Path("data/models/2b/seed_1.npz"))
+print(json.dumps({name: array.shape for name, array in weights.items()}))
+"""
+
+
+def test_wrong_parameter_stops_the_pipeline_with_one_line(restored):
+    set_param(restored, "profiles.quick.numpy.batch_size", 0)
+    result = run(restored, "dvc", "repro", "search@2b", check=False)
+    assert result.returncode != 0
+    assert "params.yaml: profiles.quick.numpy.batch_size: " in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (restored / "data/search/2b.json").exists()

@@ -1,0 +1,194 @@
+"""Jobs on real worker processes."""
+
+import gc
+import io
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from distributed import Client
+
+from mnist_core.errors import UserError
+from mnist_core.training import cluster
+from mnist_core.training.cluster import open_cluster, train_all
+from mnist_core.training.loop import advance
+from tests.runs import CNN, content
+
+
+@pytest.fixture
+def runs(run):
+    return [replace(run, seed=seed, num_epochs=num_epochs) for seed, num_epochs in ((1, 4), (2, 30), (3, 1))]
+
+
+def trained(client, runs):
+    """Return the final states in the order of the runs."""
+    states = dict(train_all(client, runs, description=""))
+    return [states[index] for index in range(len(runs))]
+
+
+def test_the_number_of_workers_does_not_change_a_single_bit(client, runs):
+    two = [content(state) for state in trained(client, runs)]
+    with open_cluster(num_workers=1) as one_worker:
+        one = [content(state) for state in trained(one_worker, runs)]
+    assert [len(records) for _, records, _ in two] == [4, 30, 1]
+    assert one == two
+
+
+def test_every_worker_computes_on_one_thread(client):
+    def threads():
+        import os
+
+        import numpy as np  # noqa: F401  loads BLAS
+        from threadpoolctl import threadpool_info
+
+        return os.environ["OMP_NUM_THREADS"], {pool["num_threads"] for pool in threadpool_info()}
+
+    assert set(client.nthreads().values()) == {1}
+    assert list(client.run(threads).values()) == [("1", {1})] * 2
+
+
+def test_dask_seldom_interrupts_a_worker(client):
+    def intervals(dask_worker):
+        return {name: callback.callback_time for name, callback in dask_worker.periodic_callbacks.items()}
+
+    for names in client.run(intervals).values():
+        assert "profile" not in names
+        assert min(names.values()) >= 500  # milliseconds; left alone, Dask takes 10
+
+
+class RecordingClient:
+    """A client that remembers what was submitted."""
+
+    def __init__(self, client):
+        self.cluster, self.nthreads = client.cluster, client.nthreads
+        self.jobs = []
+        self._submit = client.submit
+
+    def submit(self, function, *arguments, pure):
+        self.jobs.append(arguments)
+        return self._submit(function, *arguments, pure=pure)
+
+
+def test_every_segment_is_reported_and_no_run_is_cut_into_more_than_twenty(client, runs):
+    client = RecordingClient(client)
+    epochs = [(index, len(state.records)) for index, state in train_all(client, runs, description="")]
+    assert [[epoch for i, epoch in epochs if i == index] for index in range(3)] == [
+        [1, 2, 3, 4],
+        list(range(2, 31, 2)),
+        [1],
+    ]
+    assert sorted((run.seed, segment) for run, _, segment, _ in client.jobs) == [(1, 1)] * 4 + [(2, 2)] * 15 + [(3, 1)]
+
+
+def test_the_last_convolutional_network_in_numpy_takes_the_idle_cores_too(client, run, monkeypatch):
+    monkeypatch.setattr(cluster, "CPU_COUNT", 2)
+    short = replace(run, architecture=CNN, batch_size=60, num_epochs=1)  # batches of three chunks
+    long = replace(short, num_epochs=20)
+    recording = RecordingClient(client)
+    states = trained(recording, [short, long])
+    assert [num_threads for run, *_, num_threads in recording.jobs if run == short] == [1]
+    assert [num_threads for run, *_, num_threads in recording.jobs if run == long][-1] == 2
+    assert content(states[1]) == content(advance(long, None, 20, num_threads=1))
+
+
+@pytest.mark.parametrize(("cores", "expected"), [(1, [1, 1]), (2, [1, 2]), (8, [1, 2])])
+def test_no_more_threads_than_cores_or_workers(client, run, monkeypatch, cores, expected):
+    monkeypatch.setattr(cluster, "CPU_COUNT", cores)
+    monkeypatch.setattr(cluster, "wait", lambda jobs, return_when: SimpleNamespace(done=jobs))  # both, then the last
+    run = replace(run, architecture=CNN)
+    recording = RecordingClient(client)
+    trained(recording, [replace(run, num_epochs=1), replace(run, num_epochs=2)])
+    assert [num_threads for *_, num_threads in recording.jobs][-2:] == expected
+
+
+def test_foreign_workers_keep_their_threads(client, run):
+    recording = RecordingClient(client)
+    recording.cluster = None  # as if the scheduler were somebody else's
+    trained(recording, [replace(run, architecture=CNN)])
+    assert [num_threads for *_, num_threads in recording.jobs] == [None] * 4
+
+
+@pytest.fixture
+def bars(monkeypatch):
+    """The progress bars drawn."""
+    drawn = []
+
+    class Recorder(cluster.tqdm):
+        monitor_interval = 0  # no thread that outlives the test
+
+        def __init__(self, **options):
+            super().__init__(**options | {"disable": False, "file": io.StringIO()})
+            drawn.append(self)
+
+    monkeypatch.setattr(cluster, "tqdm", Recorder)
+    return drawn
+
+
+def test_a_run_goes_on_from_where_it_stands_and_a_finished_one_is_left_alone(client, run, bars):
+    started = {0: advance(run, None, 1), 2: advance(run, None, 4)}
+    recording = RecordingClient(client)
+    events = list(train_all(recording, [run, run, run], description="", started=started))
+    epochs = [[len(state.records) for i, state in events if i == index] for index in range(3)]
+    assert epochs == [[2, 3, 4], [1, 2, 3, 4], []]
+    assert len(recording.jobs) == 7
+    assert len({str(content(state)) for state in [*dict(events).values(), started[2]]}) == 1
+    assert [(bar.total, bar.n) for bar in bars] == [(7, 7)]
+    assert list(train_all(recording, [run], description="", started={0: started[2]})) == []
+    assert len(bars) == 1
+
+
+def test_the_progress_bar_ends_full_though_a_run_diverges(client, run, bars):
+    trained(client, [replace(run, learning_rate=1e30), run])
+    assert [(bar.total, bar.n) for bar in bars] == [(4, 4)]
+
+
+def test_whoever_stops_listening_stops_the_training(client, runs):
+    recording = RecordingClient(client)
+    for _ in train_all(recording, runs, description=""):
+        break
+    assert len(recording.jobs) == 2
+    deadline = time.monotonic() + 30
+    while any(client.processing().values()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_run_that_diverges_ends_alone(client, run):
+    states = trained(client, [replace(run, learning_rate=1e30), run])
+    assert [(state.diverged, len(state.records)) for state in states] == [(True, 0), (False, 4)]
+
+
+def test_a_users_error_and_a_programming_error_keep_their_types(client, run, tmp_path):
+    with pytest.raises(UserError, match=r"train_images\.npy: no such file"):
+        trained(client, [run, replace(run, data_directory=tmp_path)])
+    with pytest.raises(AttributeError, match="tset"):
+        trained(client, [run, replace(run, evaluate_on=("tset",))])
+    (state,) = trained(client, [run])  # the cluster goes on
+    assert content(state) == content(advance(run, None, 4))
+
+
+def test_a_running_scheduler_can_be_used_by_its_address(client, run):
+    with open_cluster(scheduler=client.scheduler.address) as other:
+        assert other is not client
+        (state,) = trained(other, [run])
+    assert len(state.records) == 4
+    assert client.submit(abs, -1).result() == 1  # it is not ours to stop
+
+
+@pytest.fixture
+def no_failed_client_left():
+    """A client that could not connect blocks the next one for ten seconds if it is collected in that one's thread."""
+    yield
+    gc.collect()
+
+
+@pytest.mark.usefixtures("no_failed_client_left")
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nowhere", "foo://127.0.0.1:1", "tls://127.0.0.1:1"])
+def test_a_scheduler_that_cannot_be_reached_is_named(address, monkeypatch):
+    monkeypatch.setattr(cluster, "Client", lambda address, timeout: Client(address, timeout="1s"))
+    with (
+        pytest.raises(UserError, match=rf"^scheduler {address}: cannot connect [^\n]*; start it or unset it$"),
+        open_cluster(scheduler=address),
+    ):
+        pass

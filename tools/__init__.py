@@ -1,0 +1,1 @@
+"""Scripts of set-up, which are no stages of the pipeline."""
