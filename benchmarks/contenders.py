@@ -12,7 +12,8 @@ import numpy as np
 
 from mnist_core.arrays import IMAGE_SHAPE, NUM_CLASSES, Array
 from mnist_core.models import Framework
-from mnist_core.networks.architectures import Architecture, Dense, MaxPool2D, output_shapes
+from mnist_core.networks.architectures import Architecture, Convolution, Dense, Flatten, Linear, MaxPooling, operations
+from mnist_core.networks.initializers import initial_weights
 from mnist_core.registry import build_classifier
 
 BATCH_SIZE = 200
@@ -52,7 +53,7 @@ def build(contender: str, architecture: Architecture, images: Array, labels: Arr
 
 def _ours(framework: Framework, architecture: Architecture, images: Array, labels: Array) -> Contender:
     rng = np.random.default_rng(0)
-    network = build_classifier(framework, architecture, rng=rng)
+    network = build_classifier(framework, architecture, initial_weights(architecture, rng=rng))
 
     def train_epoch() -> float:
         order = rng.permutation(len(images))
@@ -77,23 +78,18 @@ def keras_model(architecture: Architecture) -> Any:
     import keras
 
     model = keras.Sequential([keras.Input(IMAGE_SHAPE)])
-    for index, layer in enumerate(architecture):
-        if isinstance(layer, Dense):
-            if index == 0 or not isinstance(architecture[index - 1], Dense):
-                model.add(keras.layers.Flatten())
-            model.add(keras.layers.Dense(layer.units, activation=layer.activation))
-        elif isinstance(layer, MaxPool2D):
-            model.add(keras.layers.MaxPooling2D(layer.pool_size, layer.stride, layer.padding))
+    for step in operations(architecture):
+        if isinstance(step, Convolution):
+            spec = step.spec
+            model.add(keras.layers.Conv2D(spec.filters, spec.kernel_size, strides=spec.stride, padding=spec.padding))
+        elif isinstance(step, MaxPooling):
+            model.add(keras.layers.MaxPooling2D(step.spec.pool_size, step.spec.stride, step.spec.padding))
+        elif isinstance(step, Flatten):
+            model.add(keras.layers.Flatten())
+        elif isinstance(step, Linear):
+            model.add(keras.layers.Dense(*step.output_shape))
         else:
-            model.add(
-                keras.layers.Conv2D(
-                    layer.filters,
-                    layer.kernel_size,
-                    strides=layer.stride,
-                    padding=layer.padding,
-                    activation=layer.activation,
-                )
-            )
+            model.add(keras.layers.ReLU())
     model.compile(
         optimizer=keras.optimizers.SGD(LEARNING_RATE),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -121,28 +117,26 @@ def torch_model(architecture: Architecture) -> Any:
     import torch
 
     layers: list[Any] = []
-    shape = IMAGE_SHAPE
-    for layer, output in zip(architecture, output_shapes(architecture), strict=True):
-        same = not isinstance(layer, Dense) and layer.padding == "same"
-        if isinstance(layer, Dense):
-            if len(shape) > 1:
-                layers.append(torch.nn.Flatten())
-            layers.append(torch.nn.Linear(int(np.prod(shape)), layer.units))
-        elif isinstance(layer, MaxPool2D):
+    for step in operations(architecture):
+        if isinstance(step, Convolution):
+            spec = step.spec
+            if spec.padding == "same" and spec.stride != 1:
+                raise SkippedError("PyTorch has no same padding for a convolution with a stride")
+            channels = step.input_shape[-1]
+            layers.append(torch.nn.Conv2d(channels, spec.filters, spec.kernel_size, spec.stride, padding=spec.padding))
+        elif isinstance(step, MaxPooling):
+            size, stride, same = step.spec.pool_size, step.spec.stride, step.spec.padding == "same"
             # A ragged last window is cut off at the edge, as "same" padding does for windows of two; larger
             # windows would be padded in front too.
-            if same and (layer.pool_size, layer.stride) != (2, 2):
+            if same and (size, stride) != (2, 2):
                 raise SkippedError("PyTorch pools with same padding only over 2x2 windows with stride 2")
-            layers.append(torch.nn.MaxPool2d(layer.pool_size, layer.stride, ceil_mode=same))
+            layers.append(torch.nn.MaxPool2d(size, stride, ceil_mode=same))
+        elif isinstance(step, Flatten):
+            layers.append(torch.nn.Flatten())
+        elif isinstance(step, Linear):
+            layers.append(torch.nn.Linear(*step.kernel_shape))
         else:
-            if same and layer.stride != 1:
-                raise SkippedError("PyTorch has no same padding for a convolution with a stride")
-            layers.append(
-                torch.nn.Conv2d(shape[-1], layer.filters, layer.kernel_size, layer.stride, padding=layer.padding)
-            )
-        if not isinstance(layer, MaxPool2D) and layer.activation == "relu":
             layers.append(torch.nn.ReLU())
-        shape = output
     return torch.nn.Sequential(*layers)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.contenders import GEMM_PRODUCTS, GEMM_SIZE
 from benchmarks.measure import Group
 from mnist_core.arrays import IMAGE_SHAPE, Shape
-from mnist_core.networks.architectures import Architecture, Dense, MaxPool2D, output_shapes
+from mnist_core.networks.architectures import Architecture, Convolution, Flatten, Linear, operations
 
 
 def training_flops(architecture: Architecture, input_shape: Shape = IMAGE_SHAPE) -> int:
@@ -19,16 +19,12 @@ def training_flops(architecture: Architecture, input_shape: Shape = IMAGE_SHAPE)
     input, which the first layer does not need. Biases, ReLU, pooling, loss and update are not counted.
     """
     total = 0
-    shape = input_shape
-    for index, (layer, output) in enumerate(zip(architecture, output_shapes(architecture, input_shape), strict=True)):
-        if isinstance(layer, Dense):
-            multiply_adds = prod(shape) * layer.units
-        elif isinstance(layer, MaxPool2D):
-            multiply_adds = 0
-        else:
-            multiply_adds = prod(output) * layer.kernel_size**2 * shape[-1]
-        total += 2 * multiply_adds * (2 if index == 0 else 3)
-        shape = output
+    first = True
+    for step in operations(architecture, input_shape):
+        if isinstance(step, Convolution | Linear):
+            positions = prod(step.output_shape[:-1])  # 1 for a dense layer
+            total += 2 * positions * prod(step.kernel_shape) * (2 if first else 3)
+        first = first and isinstance(step, Flatten)
     return total
 
 

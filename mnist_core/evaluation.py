@@ -10,7 +10,7 @@ from mnist_core.errors import UserError
 from mnist_core.metrics import error_rate, mean_and_std, percent
 from mnist_core.models import Framework
 from mnist_core.networks.model_file import load_model
-from mnist_core.registry import loaded_classifier
+from mnist_core.registry import build_classifier
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def evaluate_model(framework: Framework, path: Path, dataset: Dataset) -> Evalua
     """
     architecture, weights = load_model(path)
     try:
-        classifier = loaded_classifier(framework, architecture, weights)
+        classifier = build_classifier(framework, architecture, weights)
     except ValueError as error:
         raise UserError(f"{path}: {error}; train it again") from error
     train_predictions = classifier.predict_logits(dataset.train.images).argmax(axis=1)

@@ -1,9 +1,8 @@
 """Chooses learning rate and number of epochs by validation error, never by test error.
 
-Each candidate rate is trained once, with the validation error taken after every epoch. The pair (rate, epoch) with the
-lowest error wins; of equal pairs the one with fewer epochs, then the larger rate. A trial that diverges or collapses
-(`training.has_failed`) is recorded and cannot win. The other rates are ranked by the same rule; `final_training.py`
-says when one of these, or fewer epochs, is taken instead.
+Each learning rate is tried once, with the validation error taken after every epoch. All pairs of a rate and a number of
+epochs that the trial survived are ranked; the lowest error wins, of equal ones that with fewer epochs, then that with
+the larger rate. `final_training.py` says when the next best is taken instead.
 """
 
 from collections.abc import Sequence
@@ -14,14 +13,15 @@ import numpy as np
 import pandas as pd
 from distributed import Client
 
-from mnist_core.candidates import Hyperparameters, rank
+from mnist_core.arrays import Array, Weights
+from mnist_core.candidates import Candidate, rank
 from mnist_core.errors import UserError
 from mnist_core.metrics import cross_entropy, is_constant, percent
 from mnist_core.params import GridSearch, SearchParams
-from mnist_core.registry import loaded_classifier
+from mnist_core.registry import build_classifier
 from mnist_core.training.cluster import threads_per_job, train_all
-from mnist_core.training.divergence import has_failed
-from mnist_core.training.loop import advance, initial_state, load_once
+from mnist_core.training.divergence import FailureWord
+from mnist_core.training.loop import advance, cached_dataset
 from mnist_core.training.run import TrainingRun, TrainingSetup, TrainingState
 
 _SMALLEST_PROBE = 1e-6
@@ -29,10 +29,10 @@ _SMALLEST_PROBE = 1e-6
 
 @dataclass(frozen=True)
 class Trial:
-    """One candidate learning rate: `epochs` finite epochs; the best of them, None if it diverged or collapsed."""
+    """One learning rate: how it failed, if it did, the epochs it ran, and the best of those that it survived."""
 
     learning_rate: float
-    diverged: bool
+    failure: FailureWord | None
     epochs: int
     best_epoch: int | None
     best_validation_error: float | None
@@ -40,49 +40,49 @@ class Trial:
 
 @dataclass(frozen=True)
 class Probe:
-    """Whether this rate trains the network within one epoch; see `trains`."""
+    """Whether a network learns at this rate; see `learns_in_one_epoch`."""
 
     learning_rate: float
-    trains: bool
+    learns: bool
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Every rate that can win, the best first; how that came about, and every validation error (percent)."""
+    """Every candidate, the best first; the trials behind them; the probes before; every validation error (percent)."""
 
-    ranking: tuple[Hyperparameters, ...]
+    candidates: tuple[Candidate, ...]
     trials: tuple[Trial, ...]
     probes: tuple[Probe, ...]
     curves: pd.DataFrame
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything but the curves, ready for JSON, with the choice on top."""
+        """Return everything but the curves, ready for JSON, with the best candidate on top."""
         return {
-            **self.ranking[0].model_dump(),
-            "ranking": [hyperparameters.model_dump() for hyperparameters in self.ranking],
+            **self.candidates[0].model_dump(),
             "trials": [asdict(trial) for trial in self.trials],
             "probes": [asdict(probe) for probe in self.probes],
+            "candidates": [candidate.model_dump() for candidate in self.candidates],
         }
 
 
 def search(
     client: Client, setup: TrainingSetup, params: SearchParams, *, num_epochs: int, description: str
 ) -> SearchResult:
-    """Train every candidate rate and choose.
+    """Try every learning rate and rank what they gave.
 
     Args:
         client: see `cluster.open_cluster`.
         setup: the model.
-        params: the candidates.
+        params: the learning rates, or how to find them.
         num_epochs: how long each of them trains.
         description: shown before the progress bar.
 
     Returns:
-        The choice; `curves` has a row for every finite epoch: learning_rate, epoch, validation_error (percent) and
-        best, which is 1 in the row that won and 0 elsewhere.
+        `curves` has a row for every epoch: learning_rate, epoch, validation_error (percent) and best, which is 1 in the
+        row that won and 0 elsewhere.
 
     Raises:
-        UserError: no rate trains, or every trial diverged.
+        UserError: a network learns at no rate, or every trial failed.
     """
     probes: tuple[Probe, ...] = ()
     if isinstance(params, GridSearch):
@@ -90,32 +90,24 @@ def search(
     else:
         probes = probe_downward(client, setup, params.largest_learning_rate, seed=params.seed)
         rates = [_tenths(probes[-1].learning_rate, i) for i in range(params.num_learning_rates)]
-    runs = [
-        setup.new_run(learning_rate=rate, num_epochs=num_epochs, seed=params.seed, evaluate_on=("validation",))
-        for rate in rates
-    ]
+    runs = [TrainingRun(setup, rate, num_epochs, params.seed, ("validation",)) for rate in rates]
     states = dict(train_all(client, runs, description=description))  # of each run the last one
     return choose(rates, [states[index] for index in range(len(runs))], probes)
 
 
 def choose(rates: Sequence[float], states: Sequence[TrainingState], probes: tuple[Probe, ...] = ()) -> SearchResult:
-    """Rank finished trials.
+    """Rank what finished trials gave.
 
     Raises:
-        UserError: every trial diverged.
+        UserError: every trial failed.
     """
-    trials = tuple(_trial(rate, state) for rate, state in zip(rates, states, strict=True))
-    ranking = rank(
-        Hyperparameters(
-            learning_rate=trial.learning_rate, epochs=trial.best_epoch, validation_error=trial.best_validation_error
-        )
-        for trial in trials
-        if trial.best_validation_error is not None and trial.best_epoch is not None
-    )
-    if not ranking:
-        tried = ", ".join(f"{rate:g}" for rate in rates)
-        raise UserError(f"search: training diverged at every learning rate ({tried}); add smaller ones in params.yaml")
-    best = (ranking[0].learning_rate, ranking[0].epochs)
+    of_trials = [_candidates(rate, state) for rate, state in zip(rates, states, strict=True)]
+    candidates = rank(candidate for found in of_trials for candidate in found)
+    trials = tuple(map(_trial, rates, states, of_trials))
+    if not candidates:
+        tried = ", ".join(f"{trial.learning_rate:g} {trial.failure}" for trial in trials)
+        raise UserError(f"search: training failed at every learning rate ({tried}); add smaller ones in params.yaml")
+    best = (candidates[0].learning_rate, candidates[0].epochs)
     curves = pd.DataFrame(
         [
             (rate, record.epoch, percent(record.errors["validation"]), int((rate, record.epoch) == best))
@@ -124,60 +116,73 @@ def choose(rates: Sequence[float], states: Sequence[TrainingState], probes: tupl
         ],
         columns=["learning_rate", "epoch", "validation_error", "best"],
     )
-    return SearchResult(tuple(ranking), trials, probes, curves)
+    return SearchResult(tuple(candidates), trials, probes, curves)
 
 
-def _trial(rate: float, state: TrainingState) -> Trial:
-    if has_failed(state):
-        return Trial(rate, True, len(state.records), None, None)
-    best = min(state.records, key=lambda record: (record.errors["validation"], record.epoch))
-    return Trial(rate, False, len(state.records), best.epoch, percent(best.errors["validation"]))
+def _candidates(rate: float, state: TrainingState) -> list[Candidate]:
+    return [
+        Candidate(learning_rate=rate, epochs=record.epoch, validation_error=percent(record.errors["validation"]))
+        for record in state.records[: state.epochs_survived]
+    ]
+
+
+def _trial(rate: float, state: TrainingState, candidates: list[Candidate]) -> Trial:
+    best = rank(candidates)[0] if candidates else None
+    return Trial(
+        rate,
+        state.failure.word if state.failure else None,
+        len(state.records),
+        best.epochs if best else None,
+        best.validation_error if best else None,
+    )
 
 
 def probe_downward(client: Client, setup: TrainingSetup, largest: float, *, seed: int) -> tuple[Probe, ...]:
-    """Try `largest`, a tenth of it, and so on, until a rate trains; that one is the last of the probes.
+    """Try `largest`, a tenth of it, and so on, until a network learns; that rate is the last of the probes.
 
     Raises:
-        UserError: not even a rate near 0.000001 trains.
+        UserError: not even a rate near 0.000001 does.
     """
     probes: list[Probe] = []
-    while not (probes and probes[-1].trains):
+    while not (probes and probes[-1].learns):
         rate = _tenths(largest, len(probes))
         if rate < _SMALLEST_PROBE:
             tried = ", ".join(f"{probe.learning_rate:g}" for probe in probes)
             raise UserError(
-                f"search: none of the learning rates {tried} trains the network within one epoch;"
+                f"search: the network learns at none of the rates {tried} within one epoch;"
                 " start elsewhere with largest_learning_rate in params.yaml"
             )
-        run = setup.new_run(learning_rate=rate, num_epochs=1, seed=seed)
-        job = client.submit(trains, run, threads_per_job(client, 1), pure=False)
+        run = TrainingRun(setup, rate, num_epochs=1, seed=seed)
+        job = client.submit(learns_in_one_epoch, run, threads_per_job(client, 1), pure=False)
         probes.append(Probe(rate, job.result()))
     return tuple(probes)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # as in `advance`
-def trains(run: TrainingRun, num_threads: int | None = None) -> bool:
+def learns_in_one_epoch(run: TrainingRun, num_threads: int | None = None) -> bool:
     """Return whether a run of one epoch stays finite, lowers the training loss and does not end in guessing.
 
     At too large a rate the units of a layer of ReLU may fall silent for every image. The last bias then still learns
     how often each digit occurs, which alone does better than fresh weights. So a network that predicts one digit for
-    every training image does not count as trained, for whatever reason.
+    every training image has not learned, for whatever reason.
 
     Args:
         run: what to train.
-        num_threads: see `registry.loaded_classifier`.
+        num_threads: see `registry.build_classifier`.
     """
-    train = load_once(run.data_directory).train
-    untrained = initial_state(run)
-    trained = advance(run, untrained, 1, num_threads)
-    if trained.diverged:
-        return False
-    after, before = (
-        loaded_classifier(run.framework, run.architecture, state.weights, num_threads=num_threads).predict_logits(
+    train = cached_dataset(run.setup.data_directory).train
+
+    def logits(weights: Weights) -> Array:
+        setup = run.setup
+        return build_classifier(setup.framework, setup.architecture, weights, num_threads=num_threads).predict_logits(
             train.images
         )
-        for state in (trained, untrained)
-    )
+
+    untrained = run.initial_state()
+    trained = advance(run, untrained, 1, num_threads)
+    if trained.failure:
+        return False
+    after, before = logits(trained.weights), logits(untrained.weights)
     is_better = cross_entropy(after, train.labels) < cross_entropy(before, train.labels)
     return is_better and not is_constant(after.argmax(axis=1))
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mnist_core.arrays import NUM_CLASSES
-from mnist_core.candidates import read_hyperparameters
+from mnist_core.candidates import read_choice
 from mnist_core.data.dataset import load_dataset
 from mnist_core.evaluation import evaluate_model, summarise
 from mnist_core.files import output_file, write_csv
@@ -35,7 +35,7 @@ def main(models: tuple[str, ...], print_only: bool) -> None:
             )
         if print_only:
             continue
-        hyperparameters = read_hyperparameters(MODEL_FILES / model / HYPERPARAMETERS)
+        hyperparameters = read_choice(MODEL_FILES / model / HYPERPARAMETERS)
         scores = summarise(evaluations) | hyperparameters.model_dump()
         probabilities = softmax(evaluations[0].test_logits)
         counts = confusion_matrix(probabilities.argmax(axis=1), dataset.test.labels, num_classes=NUM_CLASSES)

@@ -19,7 +19,7 @@ def main(workers: int | None, scheduler: str | None) -> None:
     params = load_params(PARAMS)
     architectures = dict(params.architectures)
     with open_cluster(num_workers=workers, scheduler=scheduler) as client:
-        records, curves = compare_twins(client, architectures, PREPARED.resolve(), **params.active.parity.model_dump())
+        records, curves = compare_twins(client, architectures, PREPARED.resolve(), params.active.parity)
     with output_file(METRICS / "parity.json") as metrics, output_file(PLOTS / "parity.csv") as plot:
         metrics.write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
         write_csv(curves, plot)

@@ -1,10 +1,8 @@
 """Stage search: choose a model's learning rate and number of epochs on the validation images."""
 
-import json
-
 import click
 
-from mnist_core.files import output_file, write_csv
+from mnist_core.files import output_file, write_csv, write_json
 from mnist_core.params import load_params
 from mnist_core.search import search
 from mnist_core.training.cluster import open_cluster
@@ -31,9 +29,9 @@ def main(model: str, workers: int | None, scheduler: str | None) -> None:
         output_file(SEARCH / f"{model}.json") as choice_path,
         output_file(PLOTS / "search" / f"{model}.csv") as curves_path,
     ):
-        choice_path.write_text(json.dumps({"model": model} | result.to_json(), indent=2) + "\n")
+        write_json(choice_path, {"model": model} | result.to_json())
         write_csv(result.curves, curves_path)
-    best = result.ranking[0]
+    best = result.candidates[0]
     click.echo(
         f"{model}: learning rate {best.learning_rate:g}, {best.epochs} epochs,"
         f" validation error {best.validation_error:.2f} %"

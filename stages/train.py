@@ -1,27 +1,20 @@
-"""Stage train: train a model with the chosen hyperparameters, once for each seed, and save it."""
+"""Stage train: train a model with the best candidate of the search, once for each seed, and save it."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 from tqdm import tqdm
 
-from mnist_core.candidates import read_ranking
-from mnist_core.errors import UserError
-from mnist_core.files import REMEDY, output_directory, output_file, read_csv, write_csv
-from mnist_core.final_training import rank_pairs, train_seeds
+from mnist_core.candidates import read_candidates
+from mnist_core.files import output_directory, output_file, write_csv, write_json
+from mnist_core.final_training import FinalTraining, PassedOver, train_seeds
 from mnist_core.networks.model_file import save_model
 from mnist_core.params import load_params
 from mnist_core.training.cluster import open_cluster
 from mnist_core.training.history import EpochRecord, curves_frame, history_frame
 from mnist_core.training.run import TrainingSetup, TrainingState
-from stages.command import (
-    HYPERPARAMETERS,
-    MODEL_FILES,
-    PARAMS,
-    PLOTS,
-    SEARCH,
-    StageCommand,
-)
+from stages.command import HYPERPARAMETERS, MODEL_FILES, PARAMS, PLOTS, SEARCH, StageCommand
 from stages.training import cluster_options, model_option, training_setup
 
 
@@ -34,11 +27,7 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
     params = load_params(PARAMS)
     seeds = params.active.train.seeds
     setup = training_setup(model, params)
-    choice_path, curves_path = SEARCH / f"{model}.json", PLOTS / "search" / f"{model}.csv"
-    ranking = read_ranking(choice_path)
-    pairs = rank_pairs(ranking, read_csv(curves_path, ("learning_rate", "epoch", "validation_error")))
-    if pairs[:1] != [ranking[0]]:
-        raise UserError(f"{curves_path}: does not fit {choice_path}; {REMEDY}")
+    candidates = read_candidates(SEARCH / f"{model}.json")
 
     def print_epoch(index: int, record: EpochRecord) -> None:
         tqdm.write(
@@ -48,7 +37,7 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
 
     with open_cluster(num_workers=workers, scheduler=scheduler) as client:
         training = train_seeds(
-            client, setup, pairs, seeds, description=f"train {model}", on_epoch=print_epoch if verbose else None
+            client, setup, candidates, seeds, description=f"train {model}", on_epoch=print_epoch if verbose else None
         )
     with (
         output_directory(MODEL_FILES / model) as directory,
@@ -56,13 +45,21 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
     ):
         for seed, state in zip(seeds, training.states, strict=True):
             _save(directory / f"seed_{seed}", setup, state)
-        hyperparameters = training.hyperparameters.model_dump_json(indent=2)
-        (directory / HYPERPARAMETERS).write_text(hyperparameters + "\n")
+        write_json(directory / HYPERPARAMETERS, _choice(training))
         write_csv(curves_frame([state.records for state in training.states]), errors_path)
-    for failure in training.failures:
-        click.echo(f"{model}: {failure}; the next best of the search was taken")
+    for passed_over in training.passed_over:
+        click.echo(f"{model}: {passed_over}; the next best of the search was taken")
     last = training.states[0].records[-1].errors
     click.echo(f"{model} seed {seeds[0]}: train error {last['train']:.5f}, test error {last['test']:.5f}")
+
+
+def _choice(training: FinalTraining) -> dict[str, Any]:
+    return training.candidate.model_dump() | {"failures": [_failure(passed) for passed in training.passed_over]}
+
+
+def _failure(passed: PassedOver) -> dict[str, Any]:
+    pair = {"learning_rate": passed.candidate.learning_rate, "epochs": passed.candidate.epochs}
+    return pair | {"seed": passed.seed, "failure": passed.failure.word, "epoch": passed.failure.epoch}
 
 
 def _save(stem: Path, setup: TrainingSetup, state: TrainingState) -> None:

@@ -9,7 +9,7 @@ import pytest
 from mnist_core.data.dataset import save_split
 from mnist_core.networks.architectures import Dense
 from mnist_core.training.cluster import open_cluster
-from mnist_core.training.run import TrainingSetup
+from mnist_core.training.run import TrainingRun, TrainingSetup
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +49,7 @@ def setup(prepared):
 @pytest.fixture
 def run(setup):
     """A small training run."""
-    return setup.new_run(learning_rate=0.1, num_epochs=4, seed=0, evaluate_on=("test",))
+    return TrainingRun(setup, learning_rate=0.1, num_epochs=4, seed=0, evaluate_on=("test",))
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from benchmarks.summary import ratios, summarise, training_flops
 from mnist_core.errors import UserError
 from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D
 from mnist_core.registry import build_classifier
+from tests.weights import drawn
 
 ROOT = Path(__file__).parents[1]
 CNN = (Conv2D(16, 3, activation="relu"), MaxPool2D(2, 2)) * 3 + (Dense(10),)
@@ -144,7 +145,7 @@ def test_no_stage_of_the_pipeline_reads_the_results():
 
 @pytest.fixture
 def network_and_images():
-    network = build_classifier("numpy", CNN, rng=np.random.default_rng(1))
+    network = build_classifier("numpy", CNN, drawn(CNN, 1))
     return network, np.random.default_rng(2).random((3, 28, 28, 1), np.float32)
 
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from mnist_core.candidates import Hyperparameters, read_hyperparameters, read_ranking
+from mnist_core.candidates import Candidate, rank, read_candidates, read_choice
 from mnist_core.errors import UserError
 
 GOOD = {"learning_rate": 0.1, "epochs": 3, "validation_error": 1.5}
@@ -10,10 +10,10 @@ GOOD = {"learning_rate": 0.1, "epochs": 3, "validation_error": 1.5}
 
 def test_both_files_are_read_back(tmp_path):
     (tmp_path / "model.json").write_text(json.dumps(GOOD))
-    (tmp_path / "search.json").write_text(json.dumps({"model": "2a", "ranking": [GOOD, GOOD | {"epochs": 4}]}))
-    best = Hyperparameters(learning_rate=0.1, epochs=3, validation_error=1.5)
-    assert read_hyperparameters(tmp_path / "model.json") == best
-    assert read_ranking(tmp_path / "search.json") == (best, best.model_copy(update={"epochs": 4}))
+    (tmp_path / "search.json").write_text(json.dumps({"model": "2a", "candidates": [GOOD, GOOD | {"epochs": 4}]}))
+    best = Candidate(learning_rate=0.1, epochs=3, validation_error=1.5)
+    assert read_choice(tmp_path / "model.json") == best
+    assert read_candidates(tmp_path / "search.json") == (best, best.model_copy(update={"epochs": 4}))
 
 
 FAULTS = {
@@ -32,7 +32,7 @@ def test_damage_is_one_line_that_names_file_and_key(tmp_path, fault):
     path = tmp_path / "hyperparameters.json"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UserError) as raised:
-        read_hyperparameters(path)
+        read_choice(path)
     assert str(raised.value).startswith(f"{path}: {message}")
     assert str(raised.value).endswith("; train the model first (dvc repro)")
     assert "\n" not in str(raised.value)
@@ -41,20 +41,33 @@ def test_damage_is_one_line_that_names_file_and_key(tmp_path, fault):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"model": "2a"}, "ranking: missing"),
-        ({"ranking": []}, "ranking: Tuple should have at least 1 item"),
-        ({"ranking": [GOOD, {"epochs": 3}]}, "ranking.1.learning_rate: missing"),
+        ({"model": "2a"}, "candidates: missing"),
+        ({"candidates": []}, "candidates: Tuple should have at least 1 item"),
+        ({"candidates": [GOOD, {"epochs": 3}]}, "candidates.1.learning_rate: missing"),
     ],
 )
-def test_a_damaged_ranking_is_named(tmp_path, content, message):
+def test_damaged_candidates_is_named(tmp_path, content, message):
     path = tmp_path / "2a.json"
     path.write_text(json.dumps(content))
     with pytest.raises(UserError) as raised:
-        read_ranking(path)
+        read_candidates(path)
     assert str(raised.value).startswith(f"{path}: {message}")
     assert str(raised.value).endswith("; run the search first (dvc repro)")
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"2a\.json: no such file; run the search first"):
-        read_ranking(tmp_path / "2a.json")
+        read_candidates(tmp_path / "2a.json")
+
+
+def test_candidates_are_ranked_by_error_then_fewer_epochs_then_the_larger_rate():
+    rows = [(0.1, 1, 3.0), (0.1, 2, 2.0), (0.01, 1, 2.5), (0.01, 2, 2.0), (1.0, 2, 2.0), (0.01, 3, 2.0)]
+    found = [Candidate(learning_rate=rate, epochs=epochs, validation_error=error) for rate, epochs, error in rows]
+    assert [(candidate.learning_rate, candidate.epochs) for candidate in rank(found)] == [
+        (1.0, 2),
+        (0.1, 2),
+        (0.01, 2),
+        (0.01, 3),
+        (0.01, 1),
+        (0.1, 1),
+    ]

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from mnist_core.arrays import IMAGE_SHAPE, Shape, Weights
-from mnist_core.networks.architectures import Architecture, Conv2D, Dense, layer_names
+from mnist_core.networks.architectures import Architecture, Conv2D, Dense
 
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip member can carry
 
@@ -30,7 +30,7 @@ def save_keras(path: Path, architecture: Architecture, weights: Weights, input_s
         ValueError: the weights do not fit the architecture.
     """
     model = _keras_model(architecture, input_shape)
-    for name, layer in zip(layer_names(architecture), architecture, strict=True):
+    for name, layer in zip(_layer_names(architecture), architecture, strict=True):
         if isinstance(layer, Dense | Conv2D):
             model.get_layer(name).set_weights([weights[f"{name}.kernel"], weights[f"{name}.bias"]])
     with tempfile.TemporaryDirectory() as directory:
@@ -44,7 +44,7 @@ def save_keras(path: Path, architecture: Architecture, weights: Weights, input_s
 def _keras_model(architecture: Architecture, input_shape: Shape) -> keras.Sequential:
     layers = [keras.Input(input_shape, name="images")]
     flat = False
-    for name, layer in zip(layer_names(architecture), architecture, strict=True):
+    for name, layer in zip(_layer_names(architecture), architecture, strict=True):
         if isinstance(layer, Dense):
             if not flat:
                 layers.append(keras.layers.Flatten(name="flatten"))
@@ -64,6 +64,15 @@ def _keras_model(architecture: Architecture, input_shape: Shape) -> keras.Sequen
         else:
             layers.append(keras.layers.MaxPooling2D(layer.pool_size, layer.stride, layer.padding, name=name))
     return keras.Sequential(layers, name="classifier")
+
+
+def _layer_names(architecture: Architecture) -> list[str]:
+    counts: dict[str, int] = {}
+    names = []
+    for layer in architecture:
+        counts[layer.type] = counts.get(layer.type, 0) + 1
+        names.append(f"{layer.type}_{counts[layer.type]}")
+    return names
 
 
 def _without_chance(fields: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """One description of a network that both frameworks build from.
 
-An architecture is a tuple of plain layer specifications, read from the image to the logits. This module knows their
-shapes and the names of their parameters; it holds no numbers and does no arithmetic on images.
+An architecture is a tuple of plain layer specifications, read from the image to the logits: what a user writes. The
+operations are what has to be computed for it, step by step, with shapes and names of parameters: what everybody who
+builds, exports or checks a network loops over. There are no numbers here and no arithmetic on images.
 """
 
 from dataclasses import asdict, dataclass
@@ -88,19 +89,114 @@ def architecture_from_dicts(layers: list[dict[str, Any]]) -> Architecture:
     return tuple(_SPEC_TYPES[layer["type"]](**layer) for layer in layers)
 
 
-def layer_names(architecture: Architecture) -> list[str]:
-    """Name the layers by type and order of appearance: ``conv2d_1``, ``max_pool2d_1``, ``dense_1``, ..."""
-    counts = dict.fromkeys(_SPEC_TYPES, 0)
-    names = []
-    for layer in architecture:
-        counts[layer.type] += 1
-        names.append(f"{layer.type}_{counts[layer.type]}")
-    return names
-
-
 def has_convolutions(architecture: Architecture) -> bool:
     """Return whether any layer is a convolution."""
     return any(isinstance(layer, Conv2D) for layer in architecture)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One step of a network.
+
+    Attributes:
+        name: kind and number among its kind, such as "conv2d_1"; parameters are named after it.
+        input_shape: of one image or row, without the batch axis.
+        output_shape: likewise.
+    """
+
+    name: str
+    input_shape: Shape
+    output_shape: Shape
+
+
+@dataclass(frozen=True)
+class Convolution(Operation):
+    """Cross-correlation and bias; `spec` has the sizes."""
+
+    spec: Conv2D
+
+    @property
+    def kernel_shape(self) -> Shape:
+        """(height, width, in_channels, out_channels)."""
+        return (self.spec.kernel_size, self.spec.kernel_size, self.input_shape[-1], self.spec.filters)
+
+
+@dataclass(frozen=True)
+class Linear(Operation):
+    """Product with a matrix, and bias: a row of numbers to a row of numbers."""
+
+    @property
+    def kernel_shape(self) -> Shape:
+        """(in_features, out_features)."""
+        return (*self.input_shape, *self.output_shape)
+
+
+@dataclass(frozen=True)
+class MaxPooling(Operation):
+    """Maximum over windows; `spec` has the sizes."""
+
+    spec: MaxPool2D
+
+
+@dataclass(frozen=True)
+class Flatten(Operation):
+    """(height, width, channels) becomes one row, row-major."""
+
+
+@dataclass(frozen=True)
+class ReLU(Operation):
+    """max(x, 0)."""
+
+
+def operations(architecture: Architecture, input_shape: Shape = IMAGE_SHAPE) -> list[Operation]:
+    """Return what has to be computed, from the image to the logits.
+
+    Raises:
+        ValueError: a window is larger than its input, or a convolution or pooling follows a dense layer.
+    """
+    steps: list[Operation] = []
+    counts: dict[str, int] = {}
+
+    def numbered(kind: str) -> str:
+        counts[kind] = counts.get(kind, 0) + 1
+        return f"{kind}_{counts[kind]}"
+
+    shape = input_shape
+    for layer in architecture:
+        if isinstance(layer, Dense) and len(shape) > 1:
+            steps.append(Flatten(numbered("flatten"), shape, (prod(shape),)))
+            shape = steps[-1].output_shape
+        name = numbered(layer.type)
+        if isinstance(layer, Dense):
+            steps.append(Linear(name, shape, (layer.units,)))
+        elif isinstance(layer, Conv2D):
+            size = _windows(name, shape, layer.kernel_size, layer.stride, layer.padding)
+            steps.append(Convolution(name, shape, (*size, layer.filters), layer))
+        else:
+            size = _windows(name, shape, layer.pool_size, layer.stride, layer.padding)
+            steps.append(MaxPooling(name, shape, (*size, shape[-1]), layer))
+        shape = steps[-1].output_shape
+        if not isinstance(layer, MaxPool2D) and layer.activation == "relu":
+            steps.append(ReLU(numbered("relu"), shape, shape))
+    return steps
+
+
+def _windows(name: str, shape: Shape, window: int, stride: int, padding: Padding) -> Shape:
+    if len(shape) != 3:
+        raise ValueError(f"{name} needs an image, but the layer before it gives {shape}")
+    sizes = tuple(window_output_size(size, window, stride, padding) for size in shape[:2])
+    if min(sizes) < 1:
+        raise ValueError(f"{name}: a window of {window} does not fit into {shape[0]}x{shape[1]}")
+    return sizes
+
+
+def parameter_shapes(architecture: Architecture, input_shape: Shape = IMAGE_SHAPE) -> dict[str, Shape]:
+    """Return "<operation>.kernel" and "<operation>.bias" -> shape, in order; see the operations' `kernel_shape`."""
+    shapes: dict[str, Shape] = {}
+    for step in operations(architecture, input_shape):
+        if isinstance(step, Convolution | Linear):
+            shapes |= {f"{step.name}.kernel": step.kernel_shape, f"{step.name}.bias": step.kernel_shape[-1:]}
+    return shapes
 
 
 def window_output_size(size: int, window: int, stride: int, padding: Padding) -> int:
@@ -116,50 +212,6 @@ def window_padding(size: int, window: int, stride: int, padding: Padding) -> tup
     return total // 2, total - total // 2
 
 
-def output_shapes(architecture: Architecture, input_shape: Shape = IMAGE_SHAPE) -> list[Shape]:
-    """Return the shape of every layer's output for one image, without the batch axis.
-
-    Raises:
-        ValueError: a window is larger than its input, or a convolution or pooling follows a dense layer.
-    """
-    shapes: list[Shape] = []
-    shape = input_shape
-    for name, layer in zip(layer_names(architecture), architecture, strict=True):
-        if isinstance(layer, Dense):
-            shape = (layer.units,)
-        else:
-            if len(shape) != 3:
-                raise ValueError(f"{name} needs an image, but the layer before it gives {shape}")
-            height, width, channels = shape
-            window = layer.kernel_size if isinstance(layer, Conv2D) else layer.pool_size
-            sizes = [window_output_size(size, window, layer.stride, layer.padding) for size in (height, width)]
-            if min(sizes) < 1:
-                raise ValueError(f"{name}: a window of {window} does not fit into {height}x{width}")
-            shape = (*sizes, layer.filters if isinstance(layer, Conv2D) else channels)
-        shapes.append(shape)
-    return shapes
-
-
-def parameter_shapes(architecture: Architecture, input_shape: Shape = IMAGE_SHAPE) -> dict[str, Shape]:
-    """Return name -> shape of every trainable array, in layer order.
-
-    Dense kernels are (in_features, out_features), convolution kernels (height, width, in_channels, out_channels).
-    """
-    shapes: dict[str, Shape] = {}
-    previous = input_shape
-    for name, layer, output in zip(
-        layer_names(architecture), architecture, output_shapes(architecture, input_shape), strict=True
-    ):
-        if isinstance(layer, Dense):
-            shapes[f"{name}.kernel"] = (prod(previous), layer.units)
-            shapes[f"{name}.bias"] = (layer.units,)
-        elif isinstance(layer, Conv2D):
-            shapes[f"{name}.kernel"] = (layer.kernel_size, layer.kernel_size, previous[-1], layer.filters)
-            shapes[f"{name}.bias"] = (layer.filters,)
-        previous = output
-    return shapes
-
-
 def check_classifier(architecture: Architecture, input_shape: Shape = IMAGE_SHAPE) -> None:
     """Check that the network ends in ten linear outputs, the logits.
 
@@ -169,4 +221,4 @@ def check_classifier(architecture: Architecture, input_shape: Shape = IMAGE_SHAP
     last = architecture[-1] if architecture else None
     if last != Dense(NUM_CLASSES):
         raise ValueError(f"the last layer must be dense with {NUM_CLASSES} units and no activation (the logits)")
-    output_shapes(architecture, input_shape)
+    operations(architecture, input_shape)

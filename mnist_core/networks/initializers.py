@@ -1,11 +1,39 @@
-"""Initial weights. Both distributions keep the variance of activations constant from layer to layer."""
+"""Initial weights: one function, so that twins with one seed start from the same numbers."""
 
 from math import prod, sqrt
 
 import numpy as np
 
-from mnist_core.arrays import Array, Shape, Weights
-from mnist_core.networks.architectures import Architecture, Conv2D, Dense, layer_names, parameter_shapes
+from mnist_core.arrays import IMAGE_SHAPE, Array, Shape, Weights
+from mnist_core.networks.architectures import Architecture, Convolution, Linear, ReLU, operations
+
+
+def initial_weights(
+    architecture: Architecture,
+    *,
+    rng: np.random.Generator,
+    input_shape: Shape = IMAGE_SHAPE,
+    dtype: str = "float32",
+) -> Weights:
+    """Draw kernels, He normal in front of a ReLU and Glorot uniform otherwise; biases are zero.
+
+    Args:
+        architecture: the layers.
+        rng: source of the numbers; the kernels are drawn in float64, in their order in the network.
+        input_shape: (height, width, channels) of one image.
+        dtype: "float32" or "float64", of what is returned.
+
+    Returns:
+        Arrays named and shaped as `architectures.parameter_shapes` says.
+    """
+    steps = operations(architecture, input_shape)
+    weights: Weights = {}
+    for step, following in zip(steps, [*steps[1:], None], strict=True):
+        if isinstance(step, Convolution | Linear):
+            draw = he_normal if isinstance(following, ReLU) else glorot_uniform
+            weights[f"{step.name}.kernel"] = draw(step.kernel_shape, rng=rng).astype(dtype)
+            weights[f"{step.name}.bias"] = np.zeros(step.kernel_shape[-1], dtype)
+    return weights
 
 
 def fans(kernel_shape: Shape) -> tuple[int, int]:
@@ -15,28 +43,17 @@ def fans(kernel_shape: Shape) -> tuple[int, int]:
 
 
 def he_normal(shape: Shape, *, rng: np.random.Generator) -> Array:
-    """Draw from a normal distribution with variance 2 / fan_in, for layers before a ReLU (He et al., 2015)."""
+    """Draw from a normal distribution with variance 2 / fan_in (He et al., 2015).
+
+    A ReLU halves the mean square of its input; the 2 makes up for that, so signals keep their size on the way forward.
+    """
     return rng.normal(0, sqrt(2 / fans(shape)[0]), shape)
 
 
 def glorot_uniform(shape: Shape, *, rng: np.random.Generator) -> Array:
-    """Draw uniformly with variance 2 / (fan_in + fan_out), for linear layers (Glorot and Bengio, 2010)."""
+    """Draw uniformly with variance 2 / (fan_in + fan_out), for linear layers (Glorot and Bengio, 2010).
+
+    A compromise: 1 / fan_in would keep the variance of signals on the way forward, 1 / fan_out that of gradients back.
+    """
     limit = sqrt(6 / sum(fans(shape)))
     return rng.uniform(-limit, limit, shape)
-
-
-def initial_weights(architecture: Architecture, input_shape: Shape, *, rng: np.random.Generator) -> Weights:
-    """Draw float64 kernels, He normal before ReLU and Glorot uniform otherwise; biases are zero."""
-    relu = {
-        name
-        for name, layer in zip(layer_names(architecture), architecture, strict=True)
-        if isinstance(layer, Dense | Conv2D) and layer.activation == "relu"
-    }
-    weights = {}
-    for name, shape in parameter_shapes(architecture, input_shape).items():
-        layer_name, kind = name.split(".")
-        if kind == "bias":
-            weights[name] = np.zeros(shape)
-        else:
-            weights[name] = (he_normal if layer_name in relu else glorot_uniform)(shape, rng=rng)
-    return weights

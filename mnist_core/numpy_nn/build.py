@@ -1,10 +1,22 @@
-"""From an architecture and weights to layers."""
+"""From an architecture and weights to layers: the readable ones, or faster ones that compute the same."""
+
+from typing import Any
 
 from mnist_core.arrays import IMAGE_SHAPE, Shape, Weights
-from mnist_core.networks.architectures import Architecture, Conv2D, LayerSpec, MaxPool2D, layer_names
+from mnist_core.networks.architectures import (
+    Architecture,
+    Convolution,
+    Flatten,
+    Linear,
+    MaxPool2D,
+    MaxPooling,
+    Operation,
+    ReLU,
+    operations,
+)
 from mnist_core.numpy_nn import fused, layers
 from mnist_core.numpy_nn.pixels import DenseOnLeadingColumns
-from mnist_core.numpy_nn.sequential import Network
+from mnist_core.numpy_nn.sequential import NamedLayer, Network
 
 
 def build_network(
@@ -17,42 +29,57 @@ def build_network(
         weights: named as `architectures.parameter_shapes` says.
         input_shape: (height, width, channels) of one image.
         fast: replace convolution, ReLU and 2x2 pooling in a row by `fused.ConvReLUPool`, and a dense first layer by
-            `pixels.DenseOnLeadingColumns`; they compute the same.
+            `pixels.DenseOnLeadingColumns`.
     """
-    named: list[tuple[str, layers.Layer]] = []
-    following_specs = [*architecture[1:], None]
-    is_flat = images_last = False
-    specs = zip(layer_names(architecture), architecture, following_specs, strict=True)
-    for name, spec, following in specs:
-        fused_with_pooling = fast and _is_fusible(spec, following)
-        if fused_with_pooling != images_last:
+    steps = operations(architecture, input_shape)
+    if fast:
+        return Network(_fast_layers(steps, weights))
+    return Network([(step.name, layer_of(step, weights)) for step in steps])
+
+
+def layer_of(step: Operation, weights: Weights, module: Any = layers) -> layers.Layer:
+    """Return the layer of an operation, from `layers` or another module that has a class of each kind."""
+    layer: layers.Layer
+    if isinstance(step, Convolution):
+        kernel, bias = weights[f"{step.name}.kernel"], weights[f"{step.name}.bias"]
+        layer = module.Conv2D(kernel, bias, stride=step.spec.stride, padding=step.spec.padding)
+    elif isinstance(step, Linear):
+        layer = module.Dense(weights[f"{step.name}.kernel"], weights[f"{step.name}.bias"])
+    elif isinstance(step, MaxPooling):
+        layer = module.MaxPool2D(step.spec.pool_size, stride=step.spec.stride, padding=step.spec.padding)
+    elif isinstance(step, Flatten):
+        layer = module.Flatten()
+    else:
+        layer = module.ReLU()
+    return layer
+
+
+def _fast_layers(steps: list[Operation], weights: Weights) -> list[NamedLayer]:
+    named: list[NamedLayer] = []
+    images_last = False
+    while steps:
+        step, is_block = steps[0], _is_block(steps[:3])
+        if is_block != images_last:
             named.append(("", fused.SwapImagesAndChannels()))
-            images_last = fused_with_pooling
-        if isinstance(spec, MaxPool2D):
-            named.append(("", layers.MaxPool2D(spec.pool_size, stride=spec.stride, padding=spec.padding)))
-            continue
-        parameters = weights[f"{name}.kernel"], weights[f"{name}.bias"]
-        if fused_with_pooling:
-            named.append((name, fused.ConvReLUPool(*parameters)))
-            next(specs)  # the pooling is part of the block
-            continue
-        if isinstance(spec, Conv2D):
-            named.append((name, layers.Conv2D(*parameters, stride=spec.stride, padding=spec.padding)))
+            images_last = is_block
+        if is_block:
+            named.append((step.name, fused.ConvReLUPool(weights[f"{step.name}.kernel"], weights[f"{step.name}.bias"])))
+        elif isinstance(step, Linear) and len(named) == 1:  # nothing but Flatten stands before it
+            kernel, bias = weights[f"{step.name}.kernel"], weights[f"{step.name}.bias"]
+            named.append((step.name, DenseOnLeadingColumns(kernel, bias)))
         else:
-            if not is_flat:
-                named.append(("", layers.Flatten()))
-                is_flat = True
-            is_first = len(named) == 1  # nothing but Flatten stands before it
-            named.append((name, (DenseOnLeadingColumns if fast and is_first else layers.Dense)(*parameters)))
-        if spec.activation == "relu":
-            named.append(("", layers.ReLU()))
-    return Network(named)
+            named.append((step.name, layer_of(step, weights)))
+        steps = steps[3 if is_block else 1 :]
+    return named
 
 
-def _is_fusible(spec: LayerSpec, following: LayerSpec | None) -> bool:
+def _is_block(steps: list[Operation]) -> bool:
+    """Return whether these are convolution, ReLU and pooling of the sizes that `fused.ConvReLUPool` computes."""
+    if len(steps) < 3 or not isinstance(steps[0], Convolution) or not isinstance(steps[1], ReLU):
+        return False
+    spec = steps[0].spec
     return (
-        isinstance(spec, Conv2D)
-        and (spec.stride, spec.padding, spec.activation) == (1, "same", "relu")
-        and spec.kernel_size % 2 == 1
-        and following == MaxPool2D(pool_size=2, stride=2, padding="same")
+        (spec.stride, spec.padding, spec.kernel_size % 2) == (1, "same", 1)
+        and isinstance(steps[2], MaxPooling)
+        and steps[2].spec == MaxPool2D(pool_size=2, stride=2, padding="same")
     )

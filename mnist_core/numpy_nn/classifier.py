@@ -1,35 +1,22 @@
-"""Chains layers into a classifier: forward from the first to the last, backward from the last to the first.
+"""A network in NumPy that learns: for every batch a forward pass, a backward pass and a step of the optimizer.
 
-Networks with convolutions work through a batch in chunks of a fixed number of images, which stay in the processor's
-cache, and share the chunks among threads. The chunks' gradients are added in the order of the chunks, so the result
-does not depend on the number of threads. Networks that begin with a dense layer leave out black pixels (`pixels.py`).
+How it is made fast stands elsewhere: `fused.py` for convolutions, `pixels.py` for a dense first layer, `threads.py`
+for the cores. With convolutions a batch is cut into chunks of a fixed number of images, which stay in the cache.
 """
 
-import functools
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
 from mnist_core.arrays import IMAGE_SHAPE, Array, Shape, Weights
-from mnist_core.networks.architectures import (
-    Architecture,
-    check_classifier,
-    has_convolutions,
-    parameter_shapes,
-)
-from mnist_core.networks.initializers import initial_weights
+from mnist_core.networks.architectures import Architecture, check_classifier, has_convolutions, parameter_shapes
 from mnist_core.numpy_nn.build import build_network
 from mnist_core.numpy_nn.losses import softmax_cross_entropy
-from mnist_core.numpy_nn.optimizers import sgd_step
-from mnist_core.numpy_nn.pixels import SortedPixels, sort_pixels
+from mnist_core.numpy_nn.optimizers import SGD
+from mnist_core.numpy_nn.pixels import reading_rows
 from mnist_core.numpy_nn.sequential import Network
-from mnist_core.numpy_nn.threads import SWITCH_INTERVAL, default_num_threads, threadpools
-
-Result = TypeVar("Result")
+from mnist_core.numpy_nn.threads import Crew, default_num_threads, one_blas_thread_each
 
 _TRAINING_CHUNK = 25  # images, of networks with convolutions; others take a batch at once
 _PREDICTION_CHUNK = 50  # no buffers of a backward pass compete for the cache
@@ -37,25 +24,25 @@ _DENSE_PREDICTION_CHUNK = 1000
 
 
 class NumPyClassifier:
-    """A `classifier.Classifier` in NumPy alone.
+    """A `networks.classifier.Classifier` in NumPy alone.
 
     Args:
         architecture: the layers.
-        rng: source of the initial weights.
+        weights: to start from, named and shaped as `architectures.parameter_shapes` says; copied.
         input_shape: (height, width, channels) of one image.
         dtype: "float32" or "float64", of the weights and of all arithmetic.
         num_threads: threads that share a batch's chunks; by default OMP_NUM_THREADS or the number of cores.
-        fast: see `build_network`.
+        fast: see `build.build_network`.
 
     Raises:
-        ValueError: the layers do not fit together or do not end in ten logits.
+        ValueError: the layers do not fit together, do not end in ten logits, or the weights do not fit them.
     """
 
     def __init__(
         self,
         architecture: Architecture,
+        weights: Weights,
         *,
-        rng: np.random.Generator,
         input_shape: Shape = IMAGE_SHAPE,
         dtype: str = "float32",
         num_threads: int | None = None,
@@ -63,23 +50,22 @@ class NumPyClassifier:
     ) -> None:
         check_classifier(architecture, input_shape)
         self.architecture = architecture
-        self._shapes = parameter_shapes(architecture, input_shape)
-        self._dtype = np.dtype(dtype)
-        initial = initial_weights(architecture, input_shape, rng=rng)
-        self._weights = {name: array.astype(self._dtype) for name, array in initial.items()}
         self._input_shape = input_shape
         self._has_convolutions = has_convolutions(architecture)
-        self._sorted: tuple[Array, SortedPixels] | None = None
+        self._weights = {
+            name: np.zeros(shape, dtype) for name, shape in parameter_shapes(architecture, input_shape).items()
+        }
+        self.set_weights(weights)
         num_networks = (num_threads or default_num_threads()) if self._has_convolutions else 1
         self._networks = [
             build_network(architecture, self._weights, input_shape=input_shape, fast=fast) for _ in range(num_networks)
         ]
-        self._pool = ThreadPoolExecutor(num_networks) if num_networks > 1 else None
+        self._crew = Crew(self._networks)
 
     def train_epoch(
         self, images: Array, labels: Array, order: Array, *, batch_size: int, learning_rate: float
     ) -> float:
-        """Take one SGD step per batch; see `classifier.Classifier.train_epoch`.
+        """Take one SGD step per batch; see `Classifier.train_epoch`.
 
         A dense first layer remembers a copy of `images`, so they must not be changed between epochs.
 
@@ -87,29 +73,21 @@ class NumPyClassifier:
             ValueError: the images are not of `input_shape`.
         """
         self._check_shape(images)
+        optimizer = SGD(learning_rate)
         total_loss = 0.0
-        chunk_size = _TRAINING_CHUNK if self._has_convolutions else batch_size
-        with self._threads_in_good_order(), self._reader(images) as read:
-            for start in range(0, len(order), batch_size):
-                batch = order[start : start + batch_size]
-                chunks = [batch[i : i + chunk_size] for i in range(0, len(batch), chunk_size)]
-                scale = learning_rate / len(batch)
-                results = self._map(functools.partial(_loss_and_scaled_gradients, read, labels, scale), chunks)
-                scaled_gradients = results[0][1]
-                for _, more in results[1:]:
-                    for name, gradient in more.items():
-                        scaled_gradients[name] += gradient
-                sgd_step(self._weights, scaled_gradients)
-                total_loss += sum(loss for loss, _ in results)
+        with self._threads(), reading_rows(images, self._networks[0].leading_columns_kernel) as read:
+            for batch in _slices(order, batch_size):
+                loss, gradients = self._loss_and_gradients(read, labels, batch, scale=optimizer.gradient_scale)
+                optimizer.step(self._weights, gradients)
+                total_loss += loss
         return total_loss / len(order)
 
     def predict_logits(self, images: Array) -> Array:
         """Return the logits (N, classes) of images (N, H, W, C); ValueError if they are not of `input_shape`."""
         self._check_shape(images)
-        chunk_size = _PREDICTION_CHUNK if self._has_convolutions else _DENSE_PREDICTION_CHUNK
-        chunks = [images[start : start + chunk_size] for start in range(0, len(images), chunk_size)]
-        with self._threads_in_good_order():
-            return np.concatenate(self._map(lambda network, chunk: network.forward(chunk), chunks))
+        chunks = list(_slices(images, _PREDICTION_CHUNK if self._has_convolutions else _DENSE_PREDICTION_CHUNK))
+        with self._threads():
+            return np.concatenate(self._crew.map(lambda network, chunk: network.forward(chunk), chunks))
 
     def loss_and_gradients(self, images: Array, labels: Array) -> tuple[float, Weights]:
         """Return the mean loss of one batch, the gradient of every parameter and that of the images as "input"."""
@@ -125,71 +103,42 @@ class NumPyClassifier:
 
     def set_weights(self, weights: Weights) -> None:
         """Replace the parameters; ValueError if a name or a shape differs from the architecture's."""
+        expected = {name: array.shape for name, array in self._weights.items()}
         shapes = {name: array.shape for name, array in weights.items()}
-        if shapes != self._shapes:
-            raise ValueError(f"weights {shapes} do not fit the architecture's {self._shapes}")
+        if shapes != expected:
+            raise ValueError(f"weights {shapes} do not fit the architecture's {expected}")
         for name, array in weights.items():
             self._weights[name][...] = array  # in place: the layers share these arrays
+
+    def _loss_and_gradients(
+        self, read: Callable[[Array], Array], labels: Array, batch: Array, *, scale: float
+    ) -> tuple[float, Weights]:
+        """Return the summed loss of the rows `batch`, and `scale` times the gradients of its mean."""
+
+        def share(network: Network, chunk: Array) -> tuple[float, Weights]:
+            loss, grad_logits = softmax_cross_entropy(network.forward(read(chunk)), labels[chunk])
+            grad_logits *= len(chunk) * (scale / len(batch))  # from the mean of a chunk to that of the batch
+            network.backward_parameters(grad_logits)
+            return loss * len(chunk), network.gradients()
+
+        chunks = list(_slices(batch, _TRAINING_CHUNK if self._has_convolutions else len(batch)))
+        (total_loss, gradients), *others = self._crew.map(share, chunks)
+        for loss, more in others:
+            total_loss += loss
+            for name, gradient in more.items():
+                gradients[name] += gradient
+        return total_loss, gradients
+
+    def _threads(self) -> AbstractContextManager[None]:
+        return one_blas_thread_each() if self._has_convolutions else nullcontext()
 
     def _check_shape(self, images: Array) -> None:
         # Without this, a dense network would take too few pixels for black ones.
         if images.shape[1:] != self._input_shape:
             raise ValueError(f"images of shape {images.shape[1:]} in a network for {self._input_shape}")
 
-    @contextmanager
-    def _reader(self, images: Array) -> Iterator[Callable[[Array], Array]]:
-        """Give the function that reads a batch of images by their rows.
 
-        While it is in use, the first kernel of a dense network stands in the order of its pixels.
-        """
-        kernel = self._networks[0].leading_columns_kernel
-        if kernel is None:
-            yield functools.partial(np.take, images, axis=0)
-            return
-        if self._sorted is None or self._sorted[0] is not images:
-            self._sorted = images, sort_pixels(images)
-        pixels = self._sorted[1]
-        kernel[...] = kernel[pixels.order]
-        try:
-            yield pixels.batch
-        finally:
-            kernel[pixels.order] = kernel.copy()
-
-    def _map(self, function: Callable[[Network, Array], Result], chunks: Sequence[Array]) -> list[Result]:
-        """Apply a function to every chunk, each thread on a network of its own; results in the order of the chunks."""
-        if self._pool is None:
-            return [function(self._networks[0], chunk) for chunk in chunks]
-        count = len(self._networks)
-        settings = np.geterr()  # a thread does not inherit them
-
-        def run_share(index: int) -> list[Result]:
-            with np.errstate(**settings):
-                return [function(self._networks[index], chunk) for chunk in chunks[index::count]]
-
-        shares = list(self._pool.map(run_share, range(count)))
-        return [shares[index % count][index // count] for index in range(len(chunks))]
-
-    @contextmanager
-    def _threads_in_good_order(self) -> Iterator[None]:
-        """Give each of our threads one of BLAS, and let none wait long for another."""
-        if not self._has_convolutions:
-            yield
-            return
-        interval = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH_INTERVAL)
-        try:
-            # Also for one thread of ours: BLAS adds in another order on several of its own.
-            with threadpools().limit(limits=1, user_api="blas"):
-                yield
-        finally:
-            sys.setswitchinterval(interval)
-
-
-def _loss_and_scaled_gradients(
-    read: Callable[[Array], Array], labels: Array, scale: float, network: Network, chunk: Array
-) -> tuple[float, Weights]:
-    """Return the summed loss of the rows `chunk`, and `scale` times its gradients."""
-    loss, grad_logits = softmax_cross_entropy(network.forward(read(chunk)), labels[chunk])
-    grad_logits *= len(chunk) * scale  # here, for backward is linear: all gradients come out scaled
-    network.backward_parameters(grad_logits)
-    return loss * len(chunk), network.gradients()
+def _slices(array: Array, size: int) -> Iterator[Array]:
+    """Cut an array into consecutive parts of `size` entries, the last one maybe shorter."""
+    for start in range(0, len(array), size):
+        yield array[start : start + size]

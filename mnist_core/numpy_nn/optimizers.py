@@ -1,16 +1,24 @@
-"""Optimizers see arrays only: parameters and what to subtract from them, by name."""
+"""Optimizers see arrays only: parameters, and gradients by the same names. They own the learning rate."""
 
 from mnist_core.arrays import Weights
 
 
-def sgd_step(parameters: Weights, scaled_gradients: Weights) -> None:
-    """Take one step of stochastic gradient descent in place: w <- w - learning_rate * dL/dw.
+class SGD:
+    """Plain stochastic gradient descent: w <- w - learning_rate * dL/dw.
 
-    Args:
-        parameters: w.
-        scaled_gradients: learning_rate * dL/dw. Backward passes are linear, so whoever multiplies the few logits'
-            gradients by the rate has it in the gradient of every parameter, and saves a pass over all of them. One
-            may lack the last rows of its parameter; they count as zeros.
+    A backward pass is linear in the gradient that it starts from. So whoever multiplies the few gradients of the logits
+    by `gradient_scale` finds it in the gradient of every parameter, and spares a pass over all of them.
     """
-    for name, scaled_gradient in scaled_gradients.items():
-        parameters[name][: len(scaled_gradient)] -= scaled_gradient
+
+    def __init__(self, learning_rate: float) -> None:
+        self.gradient_scale = learning_rate
+
+    def step(self, parameters: Weights, scaled_gradients: Weights) -> None:
+        """Take one step in place.
+
+        Args:
+            parameters: w.
+            scaled_gradients: gradient_scale * dL/dw. One may lack the last rows of its parameter; they count as zeros.
+        """
+        for name, scaled_gradient in scaled_gradients.items():
+            parameters[name][: len(scaled_gradient)] -= scaled_gradient

@@ -6,11 +6,14 @@ MNIST's 784 pixels, 238 are black in a mean batch of 200, and 140 of these are d
 all images.
 """
 
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
-from mnist_core.arrays import Array
+from mnist_core.arrays import Array, remember_last
 from mnist_core.numpy_nn.layers import Dense
 
 
@@ -33,6 +36,27 @@ class SortedPixels:
         return np.take(self.images, rows, axis=0)[:, : self.lengths[rows].max()]
 
 
+@contextmanager
+def reading_rows(images: Array, kernel: Array | None) -> Iterator[Callable[[Array], Array]]:
+    """Give the function that reads a batch of images by their rows.
+
+    Args:
+        images: (N, height, width, channels).
+        kernel: that of a `DenseOnLeadingColumns`, which stands in the order of the pixels until the end of the block;
+            None if the network begins otherwise.
+    """
+    if kernel is None:
+        yield functools.partial(np.take, images, axis=0)
+        return
+    pixels = sort_pixels(images)
+    kernel[...] = kernel[pixels.order]
+    try:
+        yield pixels.batch
+    finally:
+        kernel[pixels.order] = kernel.copy()
+
+
+@remember_last(1)
 def sort_pixels(images: Array) -> SortedPixels:
     """Sort the pixels of images (N, height, width, channels)."""
     rows = images.reshape(len(images), -1)

@@ -2,16 +2,19 @@
 
 import functools
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from mnist_core.arrays import Array, Weights
 from mnist_core.numpy_nn import fused, layers
 from mnist_core.numpy_nn.pixels import DenseOnLeadingColumns
 
+NamedLayer: TypeAlias = tuple[str, layers.Layer]
+
 
 class Network:
     """Layers in a row, each with the name whose parameters it uses ("" for those without)."""
 
-    def __init__(self, named_layers: Sequence[tuple[str, layers.Layer]]) -> None:
+    def __init__(self, named_layers: Sequence[NamedLayer]) -> None:
         self._named_layers = named_layers
 
     def forward(self, images: Array) -> Array:

@@ -13,16 +13,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import inf, sqrt
-from types import ModuleType
-from typing import TypeAlias
 
 import numpy as np
 
 from mnist_core.arrays import IMAGE_SHAPE, NUM_CLASSES, Array, Shape, Weights
-from mnist_core.networks.architectures import Architecture, Conv2D, Dense, MaxPool2D, Padding, layer_names
+from mnist_core.networks.architectures import Architecture, Conv2D, Dense, MaxPool2D, Padding, operations
 from mnist_core.networks.classifier import Classifier
 from mnist_core.networks.initializers import initial_weights
 from mnist_core.numpy_nn import layers
+from mnist_core.numpy_nn.build import layer_of
 from mnist_core.proof import naive
 
 STEP = 1e-5
@@ -148,7 +147,7 @@ def check_case(case: Case, *, seed: int, classifier: Classifier, reference: Clas
     rng = np.random.default_rng(seed)
     point = _draw(case, rng)
     gradients = _gradients(classifier, point)
-    others = {"tensorflow": _gradients(reference, point), "naive": _naive_gradients(case.architecture, point)}
+    others = {"tensorflow": _gradients(reference, point), "naive": _naive_gradients(case, point)}
     found = [
         _compare(case.subject, tensor, method, gradients[key], other[key])
         for key, tensor in case.tensors(point.weights).items()
@@ -168,7 +167,7 @@ def finite_difference_check(case: Case, *, rng: np.random.Generator, classifier:
     for _ in range(_NUM_ATTEMPTS):
         point = _draw(case, rng)
         gradients = _gradients(classifier, point)
-        branches = _branches(case.architecture, point)
+        branches = _branches(case, point)
         found = []
         for key, tensor in case.tensors(point.weights).items():
             probes = [
@@ -217,11 +216,12 @@ class _Point:
 
 def _draw(case: Case, rng: np.random.Generator) -> _Point:
     """Draw weights, two images and their labels; biases too, since a fault could hide behind zeros."""
-    weights = initial_weights(case.architecture, case.input_shape, rng=rng)
+    weights = initial_weights(case.architecture, rng=rng, input_shape=case.input_shape, dtype="float64")
+    logits = operations(case.architecture, case.input_shape)[-1].name
     for name, value in weights.items():
         if name.endswith(".bias"):
             weights[name] = rng.normal(0, 0.1, value.shape)
-        if case.ties and name != f"{layer_names(case.architecture)[-1]}.kernel":
+        if case.ties and name != f"{logits}.kernel":
             weights[name] = rng.integers(-1, 2, value.shape).astype(np.float64)
     shape = (2, *case.input_shape)
     images = rng.integers(0, 3, shape).astype(np.float64) if case.ties else rng.uniform(0, 1, shape)
@@ -260,7 +260,7 @@ def _probe(
 ) -> tuple[float, float] | None:
     """Return the derivative along `direction` by gradient and by difference; None if there is a kink in between."""
     ahead, behind = point.moved(key, STEP * direction), point.moved(key, -STEP * direction)
-    if any(_branches(case.architecture, end) != branches for end in (ahead, behind)):
+    if any(_branches(case, end) != branches for end in (ahead, behind)):
         return None
     difference = (_loss(classifier, ahead) - _loss(classifier, behind)) / (2 * STEP)
     return float(np.sum(gradient * direction)), difference
@@ -279,30 +279,10 @@ def _root_mean_square(array: Array) -> float:
     return float(np.linalg.norm(array)) / sqrt(array.size)
 
 
-_NamedLayer: TypeAlias = tuple[str, layers.Layer]
-
-
-def _chain(module: ModuleType, architecture: Architecture, weights: Weights) -> Iterator[_NamedLayer]:
-    """Build the network from the layer classes of `layers` or `naive`, step by step."""
-    flat = False
-    for name, layer in zip(layer_names(architecture), architecture, strict=True):
-        if isinstance(layer, MaxPool2D):
-            yield name, module.MaxPool2D(layer.pool_size, stride=layer.stride, padding=layer.padding)
-            continue
-        kernel, bias = weights[f"{name}.kernel"], weights[f"{name}.bias"]
-        if isinstance(layer, Conv2D):
-            yield name, module.Conv2D(kernel, bias, stride=layer.stride, padding=layer.padding)
-        else:
-            if not flat:
-                yield "flatten", module.Flatten()
-                flat = True
-            yield name, module.Dense(kernel, bias)
-        if layer.activation == "relu":
-            yield "relu", module.ReLU()
-
-
-def _naive_gradients(architecture: Architecture, point: _Point) -> Weights:
-    chain = list(_chain(naive, architecture, point.weights))
+def _naive_gradients(case: Case, point: _Point) -> Weights:
+    chain = [
+        (step.name, layer_of(step, point.weights, naive)) for step in operations(case.architecture, case.input_shape)
+    ]
     outputs = point.images
     for _, layer in chain:
         outputs = layer.forward(outputs)
@@ -314,10 +294,11 @@ def _naive_gradients(architecture: Architecture, point: _Point) -> Weights:
     return gradients | {"input": grad}
 
 
-def _branches(architecture: Architecture, point: _Point) -> list[bytes]:
+def _branches(case: Case, point: _Point) -> list[bytes]:
     """Return which branch every ReLU and every pooling window takes; where it stays the same the loss is smooth."""
     outputs, branches = point.images, []
-    for _, layer in _chain(layers, architecture, point.weights):
+    for step in operations(case.architecture, case.input_shape):
+        layer = layer_of(step, point.weights)
         outputs = layer.forward(outputs)
         if isinstance(layer, layers.ReLU):
             branches.append((outputs > 0).tobytes())

@@ -10,6 +10,7 @@ from mnist_core.errors import UserError
 from mnist_core.models import Framework
 from mnist_core.networks.architectures import Architecture
 from mnist_core.networks.classifier import Classifier
+from mnist_core.networks.initializers import initial_weights
 from mnist_core.proof.gradcheck import Case, Discrepancy, check_case, layer_cases, network_cases
 from mnist_core.registry import build_classifier
 
@@ -64,13 +65,11 @@ def _check(cases: list[Case], seeds: tuple[int, ...], tolerance: float) -> dict[
 
 
 def _build(framework: Framework, case: Case) -> Classifier:
-    return build_classifier(
-        framework,
-        case.architecture,
-        rng=np.random.default_rng(0),  # the check draws the weights itself
-        input_shape=case.input_shape,
-        dtype="float64",
+    # Any weights will do: the check draws its own.
+    weights = initial_weights(
+        case.architecture, rng=np.random.default_rng(0), input_shape=case.input_shape, dtype="float64"
     )
+    return build_classifier(framework, case.architecture, weights, input_shape=case.input_shape, dtype="float64")
 
 
 def _as_record(worst: dict[tuple[str, str, str], Discrepancy]) -> dict[str, dict[str, dict[str, float]]]:

@@ -14,16 +14,19 @@ import numpy as np
 import pandas as pd
 from distributed import Client
 
-from mnist_core.arrays import Array
+from mnist_core.arrays import Array, Weights
 from mnist_core.data.dataset import Dataset
 from mnist_core.errors import UserError
 from mnist_core.metrics import error_rate, percent
 from mnist_core.models import Framework
 from mnist_core.networks.architectures import Architecture
 from mnist_core.networks.classifier import Classifier
+from mnist_core.networks.initializers import initial_weights
 from mnist_core.networks.model_file import load_model, save_model
-from mnist_core.registry import build_classifier, loaded_classifier
-from mnist_core.training.loop import load_once
+from mnist_core.params import ParityParams
+from mnist_core.registry import build_classifier
+from mnist_core.training.loop import cached_dataset
+from mnist_core.training.run import initial_rng, shuffling_rng
 
 FRAMEWORKS: tuple[Framework, Framework] = ("tensorflow", "numpy")
 
@@ -37,7 +40,7 @@ the longest sum here. Two or three layers and a margin make 64 u = 2**-18 = 3.8e
 
 
 def compare_twins(
-    client: Client, architectures: dict[str, Architecture], data_directory: Path, **settings: Any
+    client: Client, architectures: dict[str, Architecture], data_directory: Path, params: ParityParams
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Apply `compare_training` to several architectures, each a job on one thread so that rounding is repeatable.
 
@@ -45,14 +48,14 @@ def compare_twins(
         client: see `cluster.open_cluster`.
         architectures: letter -> layers.
         data_directory: prepared data, as an absolute path.
-        **settings: as for `compare_training`.
+        params: see `compare_training`.
 
     Returns:
         letter -> record, and the test errors as columns letter, framework, epoch, test_error (percent).
     """
     # The longest job, d, goes first.
     futures = {
-        letter: client.submit(_compare_on_directory, architecture, data_directory, settings, pure=False)
+        letter: client.submit(_compare_on_directory, architecture, data_directory, params, pure=False)
         for letter, architecture in reversed(architectures.items())
     }
     records, curves = {}, []
@@ -64,104 +67,108 @@ def compare_twins(
 
 
 def _compare_on_directory(
-    architecture: Architecture, data_directory: Path, settings: dict[str, Any]
+    architecture: Architecture, data_directory: Path, params: ParityParams
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    return compare_training(architecture, load_once(data_directory), **settings)
+    return compare_training(architecture, cached_dataset(data_directory), params)
 
 
 def compare_training(
-    architecture: Architecture,
-    dataset: Dataset,
-    *,
-    seed: int,
-    learning_rate: float,
-    batch_size: int,
-    steps: tuple[int, ...],
-    epochs: int,
+    architecture: Architecture, dataset: Dataset, params: ParityParams
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Train the TensorFlow and the NumPy network of one architecture side by side.
 
-    Both start from the weights that NumPy draws and visit the same batches. Two more comparisons say what a difference
-    means. The same in float64, where rounding is 2**29 = 5e8 times finer: a difference in the formulas would stay. And
-    NumPy beside itself in float32, started from weights that are one rounding larger: what rounding alone can do.
+    Both start from the weights that training with this seed starts from, and visit the same batches. Two more
+    comparisons say what a difference means. The same in float64, where rounding is 2**29 = 5e8 times finer: a
+    difference in the formulas would stay. And NumPy beside itself in float32, started from weights that are one
+    rounding larger: what rounding alone can do.
 
     Args:
         architecture: the layers.
         dataset: trained on `train`, compared on `test`.
-        seed: of the initial weights and of the order of the images.
-        learning_rate: step size of both.
-        batch_size: images a step.
-        steps: after how many steps, counted through the epochs, the logits of all test images are compared.
-        epochs: how long both train in float32.
+        params: seed, learning rate and batch size of both; the steps, counted through the epochs, after which the
+            logits of all test images are compared; how many epochs both train in float32.
 
     Returns:
-        A record with "logit_difference", "logit_difference_float64" and "logit_difference_one_rounding" (each steps ->
-        largest absolute difference), "largest_error_gap" (between the test errors after each epoch, percentage points)
-        and "cross_loaded" (see `cross_load`); and the test errors as columns framework, epoch, test_error (percent).
+        A record with "same_start" (whether the first weights are equal bit for bit), "logit_difference",
+        "logit_difference_float64" and "logit_difference_one_rounding" (each steps -> largest absolute difference),
+        "largest_error_gap" (between the test errors after each epoch, percentage points) and "cross_loaded" (see
+        `cross_load`); and the test errors as columns framework, epoch, test_error (percent).
 
     Raises:
-        UserError: one of `steps` lies beyond the last epoch.
+        UserError: one of the steps lies beyond the last epoch.
     """
-    steps_per_epoch = -(-len(dataset.train.labels) // batch_size)
-    last_step = epochs * steps_per_epoch
-    if max(steps) > last_step:
-        raise UserError(f"parity.steps: step {max(steps)} comes after the last, {last_step}, of parity.epochs")
+    steps_per_epoch = -(-len(dataset.train.labels) // params.batch_size)
+    last_step = params.epochs * steps_per_epoch
+    if max(params.steps) > last_step:
+        raise UserError(f"parity.steps: step {max(params.steps)} comes after the last, {last_step}, of parity.epochs")
     ends = range(steps_per_epoch, last_step + 1, steps_per_epoch)
-
-    def train(twins: list[Classifier], stops: set[int]) -> Iterator[tuple[int, list[Array]]]:
-        """Stop after the given steps; yield the step and both networks' test logits."""
-        rng = np.random.default_rng([seed, 1])  # not the stream of the weights
-        for step, rows in _parts(len(dataset.train.labels), batch_size, sorted(stops), rng):
-            for twin in twins:
-                twin.train_epoch(
-                    dataset.train.images, dataset.train.labels, rows, batch_size=batch_size, learning_rate=learning_rate
-                )
-            yield step, [twin.predict_logits(dataset.test.images) for twin in twins]
-
-    def train_and_compare(pair: list[Classifier]) -> dict[str, float]:
-        return {str(step): _largest_difference(*logits) for step, logits in train(pair, set(steps))}
-
+    twins = build_twins(architecture, seed=params.seed, dtype="float32")
+    same_start = _equal(*(twin.get_weights() for twin in twins))
     differences, rows = {}, []
-    twins = build_twins(architecture, seed=seed, dtype="float32")
-    for step, logits in train(twins, {*steps, *ends}):
-        if step in steps:
+    for step, logits in _train_pair(twins, dataset, params, stops={*params.steps, *ends}):
+        if step in params.steps:
             differences[str(step)] = _largest_difference(*logits)
         if step in ends:
-            for framework, values in zip(FRAMEWORKS, logits, strict=True):
-                error = error_rate(values.argmax(axis=1), dataset.test.labels)
-                rows.append({"framework": framework, "epoch": ends.index(step) + 1, "test_error": percent(error)})
+            rows += _error_rows(ends.index(step) + 1, logits, dataset.test.labels)
     curves = pd.DataFrame(rows)
-    errors = curves.pivot_table(index="epoch", columns="framework", values="test_error")
-    gap = float((errors[FRAMEWORKS[0]] - errors[FRAMEWORKS[1]]).abs().max())
+
+    def difference_of(pair: list[Classifier]) -> dict[str, float]:
+        trained = _train_pair(pair, dataset, params, stops=set(params.steps))
+        return {str(step): _largest_difference(*logits) for step, logits in trained}
 
     return {
+        "same_start": same_start,
         "logit_difference": differences,
-        "logit_difference_float64": train_and_compare(build_twins(architecture, seed=seed, dtype="float64")),
-        "logit_difference_one_rounding": train_and_compare(_one_rounding_apart(architecture, seed)),
-        "largest_error_gap": round(gap, 4),
+        "logit_difference_float64": difference_of(build_twins(architecture, seed=params.seed, dtype="float64")),
+        "logit_difference_one_rounding": difference_of(_one_rounding_apart(architecture, params.seed)),
+        "largest_error_gap": _largest_gap(curves),
         "cross_loaded": cross_load(twins, dataset.test.images),
     }, curves
 
 
-def build_twins(architecture: Architecture, *, seed: int, dtype: str) -> list[Classifier]:
-    """Build the networks of `FRAMEWORKS` with equal weights, those that NumPy draws, on images of 28x28x1."""
-    twins = [
-        build_classifier(framework, architecture, rng=np.random.default_rng(seed), dtype=dtype)
-        for framework in FRAMEWORKS
+def _train_pair(
+    pair: list[Classifier], dataset: Dataset, params: ParityParams, *, stops: set[int]
+) -> Iterator[tuple[int, list[Array]]]:
+    """Train both; stop after the given steps and yield the step and both networks' test logits."""
+    train = dataset.train
+    rng = shuffling_rng(params.seed, epoch=1)
+    for step, rows in _parts(len(train.labels), params.batch_size, sorted(stops), rng):
+        for network in pair:
+            network.train_epoch(
+                train.images, train.labels, rows, batch_size=params.batch_size, learning_rate=params.learning_rate
+            )
+        yield step, [network.predict_logits(dataset.test.images) for network in pair]
+
+
+def _error_rows(epoch: int, logits: list[Array], labels: Array) -> list[dict[str, Any]]:
+    return [
+        {"framework": framework, "epoch": epoch, "test_error": percent(error_rate(values.argmax(axis=1), labels))}
+        for framework, values in zip(FRAMEWORKS, logits, strict=True)
     ]
-    twins[0].set_weights(twins[1].get_weights())
-    return twins
+
+
+def _largest_gap(curves: pd.DataFrame) -> float:
+    errors = curves.pivot_table(index="epoch", columns="framework", values="test_error")
+    return round(float((errors[FRAMEWORKS[0]] - errors[FRAMEWORKS[1]]).abs().max()), 4)
+
+
+def build_twins(architecture: Architecture, *, seed: int, dtype: str) -> list[Classifier]:
+    """Build the networks of `FRAMEWORKS` as training with this seed does, on images of 28x28x1."""
+    weights = initial_weights(architecture, rng=initial_rng(seed), dtype=dtype)
+    return [build_classifier(framework, architecture, weights, dtype=dtype) for framework in FRAMEWORKS]
 
 
 def _one_rounding_apart(architecture: Architecture, seed: int) -> list[Classifier]:
-    pair = [build_classifier("numpy", architecture, rng=np.random.default_rng(seed)) for _ in range(2)]
-    pair[1].set_weights(
-        {
-            name: np.where(value == 0, value, np.nextafter(value, np.float32(np.inf)))  # biases start at exactly 0
-            for name, value in pair[0].get_weights().items()
-        }
-    )
-    return pair
+    weights = initial_weights(architecture, rng=initial_rng(seed))
+    larger = {
+        name: np.where(value == 0, value, np.nextafter(value, np.float32(np.inf)))  # biases start at exactly 0
+        for name, value in weights.items()
+    }
+    return [build_classifier("numpy", architecture, start) for start in (weights, larger)]
+
+
+def _equal(first: Weights, second: Weights) -> bool:
+    return all(np.array_equal(first[name], second[name]) for name in first)
 
 
 def cross_load(twins: list[Classifier], images: Array) -> dict[str, Any]:
@@ -181,7 +188,7 @@ def cross_load(twins: list[Classifier], images: Array) -> dict[str, Any]:
             save_model(path, twin.architecture, twin.get_weights())
             architecture, weights = load_model(path)
             before.append(twin.predict_logits(images))
-            after.append(loaded_classifier(other, architecture, weights).predict_logits(images))
+            after.append(build_classifier(other, architecture, weights).predict_logits(images))
     return compare_predictions(np.concatenate(before), np.concatenate(after))
 
 

@@ -13,7 +13,7 @@ from mnist_core.arrays import IMAGE_SHAPE, NUM_CLASSES, Array, Weights
 from mnist_core.errors import UserError
 from mnist_core.files import REMEDY, read_array, read_arrays, read_csv, read_json, read_text, reading
 from mnist_core.models import COLUMNS, framework_and_letter
-from mnist_core.networks.architectures import Architecture, Conv2D, Dense, LayerSpec, layer_names, parameter_shapes
+from mnist_core.networks.architectures import Architecture, Conv2D, Dense, LayerSpec, parameter_shapes
 from mnist_core.networks.model_file import load_model
 from mnist_core.params import Params
 from mnist_core.records import CONFUSION_COLUMNS, CURVE_COLUMNS, SEARCH_KEYS
@@ -254,7 +254,7 @@ def first_layer_kernels(architecture: Architecture, weights: Weights) -> Array |
     layer = architecture[0]
     if not isinstance(layer, Dense | Conv2D):
         return None
-    kernel = weights[f"{layer_names(architecture)[0]}.kernel"]
+    kernel = weights[next(iter(parameter_shapes(architecture)))]
     if isinstance(layer, Dense):
         maps: Array = kernel.T.reshape(layer.units, *IMAGE_SHAPE[:2])
     else:

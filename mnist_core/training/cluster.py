@@ -8,7 +8,7 @@ same bytes on any number of threads, share among them the cores of this machine 
 
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import dask
@@ -17,8 +17,8 @@ from distributed import Client, Future, LocalCluster, wait
 from tqdm import tqdm
 
 from mnist_core.errors import UserError
-from mnist_core.training.loop import advance, is_finished
-from mnist_core.training.run import TrainingRun, TrainingState
+from mnist_core.training.loop import advance
+from mnist_core.training.run import TrainingRun, TrainingState, is_finished
 
 SEGMENTS_PER_RUN = 20
 
@@ -69,48 +69,38 @@ def open_cluster(*, num_workers: int | None = None, scheduler: str | None = None
         yield client
 
 
-def train_all(
-    client: Client,
-    runs: Sequence[TrainingRun],
-    *,
-    description: str,
-    started: Mapping[int, TrainingState] | None = None,
-) -> Iterator[tuple[int, TrainingState]]:
-    """Train every run to its end or until it diverges, unless the caller stops asking for more.
+def train_all(client: Client, runs: Sequence[TrainingRun], *, description: str) -> Iterator[tuple[int, TrainingState]]:
+    """Train every run to its end or until it fails, unless the caller stops asking for more.
 
     Args:
         client: see `open_cluster`.
         runs: what to train.
         description: shown before the progress bar, which counts epochs; there is none if stderr is not a terminal.
-        started: index of a run -> where it stands already.
 
     Yields:
-        The index of a run and its state, whenever a segment of it has ended; nothing of a run that was finished before.
+        The index of a run and its state, whenever a segment of it has ended.
     """
-    states = dict(started or {})
-    waiting = {index for index, run in enumerate(runs) if not is_finished(run, states.get(index))}
-    if not waiting:
-        return  # no empty progress bar
+    states = [run.initial_state() for run in runs]
+    waiting = set(range(len(runs)))
     running: dict[Future, int] = {}
-    num_epochs = sum(runs[index].num_epochs - _done(states.get(index)) for index in waiting)
-    with tqdm(total=num_epochs, desc=description, unit="epoch", disable=None) as bar:
+    with tqdm(total=sum(run.num_epochs for run in runs), desc=description, unit="epoch", disable=None) as bar:
         while waiting or running:
             while waiting and len(running) < max(1, len(client.nthreads())):
                 num_threads = threads_per_job(client, len(waiting) + len(running))
-                index = min(waiting, key=lambda i: (_done(states.get(i)) / runs[i].num_epochs, i))
+                index = min(waiting, key=lambda i: (len(states[i].records) / runs[i].num_epochs, i))
                 waiting.remove(index)
                 segment = -(-runs[index].num_epochs // SEGMENTS_PER_RUN)
-                job = client.submit(advance, runs[index], states.get(index), segment, num_threads, pure=False)
+                job = client.submit(advance, runs[index], states[index], segment, num_threads, pure=False)
                 running[job] = index
             for future in wait(list(running), return_when="FIRST_COMPLETED").done:
                 index = running.pop(future)
                 state: TrainingState = future.result()
-                bar.update(_done(state) - _done(states.get(index)))
+                bar.update(len(state.records) - len(states[index].records))
                 states[index] = state
                 if not is_finished(runs[index], state):
                     waiting.add(index)
-                elif state.diverged:
-                    bar.total = (bar.total or 0) - (runs[index].num_epochs - _done(state))
+                else:
+                    bar.total = (bar.total or 0) - (runs[index].num_epochs - len(state.records))
                 yield index, state
 
 
@@ -120,7 +110,3 @@ def threads_per_job(client: Client, num_jobs: int) -> int | None:
         return None
     cores: int = min(len(client.nthreads()), CPU_COUNT)
     return max(1, cores // num_jobs)
-
-
-def _done(state: TrainingState | None) -> int:
-    return len(state.records) if state else 0

@@ -1,28 +1,91 @@
-"""The ways in which a training fails."""
+"""The four ways in which a training fails, each with its word.
+
+non-finite: the loss or a weight is infinite or not a number.
+dead: a layer of ReLU is silent for every training image; all get one answer, and no gradient passes that layer again.
+spiked: the loss of an epoch is more than ten times the lowest before; many epochs later the network is not what it was.
+collapsed: the last epoch of a run has a higher loss than its first.
+
+Too large a learning rate does all four. They are read off the training loss and the weights, never off an error.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
-from mnist_core.arrays import Weights
-from mnist_core.data.dataset import Split
+from mnist_core.arrays import Array, Weights
 from mnist_core.metrics import is_constant
 from mnist_core.networks.classifier import Classifier
-from mnist_core.training.run import TrainingState
+from mnist_core.training.history import EpochRecord
+
+FailureWord: TypeAlias = Literal["non-finite", "dead", "spiked", "collapsed"]
+FAILURE_WORDS: tuple[FailureWord, ...] = get_args(FailureWord)
+
+SPIKE = 10  # times the lowest loss so far; the models of the 2017 report had less than 2 or more than 100
 
 
-def has_failed(state: TrainingState) -> bool:
-    """Return whether a finished run diverged or collapsed: its last epoch has a higher training loss than its first.
+@dataclass(frozen=True)
+class Failure:
+    """What happened to a training, and in which epoch, counted from 1."""
 
-    At too large a learning rate a network may learn for some epochs, then lose its ReLU units and guess.
+    word: FailureWord
+    epoch: int
+
+    @property
+    def epochs_survived(self) -> int:
+        """Epochs after which the network may be used: before a spike it was sound; other failures spoil all."""
+        return self.epoch - 1 if self.word == "spiked" else 0
+
+
+def is_finite(loss: float, weights: Weights) -> bool:
+    """Return whether an epoch's loss and the weights at its end are numbers; the last step's weights are in no loss."""
+    return math.isfinite(loss) and all(np.isfinite(array).all() for array in weights.values())
+
+
+def find_failure(
+    records: Sequence[EpochRecord],
+    *,
+    num_epochs: int,
+    classifier: Classifier,
+    images: Array,
+    before: Weights,
+    after: Weights,
+) -> Failure | None:
+    """Return what has become of a run in its latest epoch, all of whose numbers are finite.
+
+    Args:
+        records: one an epoch, the latest last.
+        num_epochs: of the whole run; only its last epoch can end in a collapse.
+        classifier: the network as it is now.
+        images: the training images, float (N, height, width, channels).
+        before: weights before the latest epoch.
+        after: weights after it.
     """
-    return state.diverged or state.records[-1].loss > state.records[0].loss
+    epoch, losses = records[-1].epoch, [record.loss for record in records]
+    spiked = has_spiked(losses)
+    # Silent units have no gradient, so nothing in front of them moves. The death itself makes the loss jump.
+    if (spiked or _stands_still(before, after)) and _is_dead(classifier, images):
+        return Failure("dead", epoch)
+    if spiked:
+        return Failure("spiked", epoch)
+    if epoch == num_epochs and losses[-1] > losses[0]:
+        return Failure("collapsed", epoch)
+    return None
 
 
-def is_dead(classifier: Classifier, train: Split, before: Weights, after: Weights) -> bool:
-    """Return whether an epoch left the first layer as it was, and every training image gets the same answer.
+def has_spiked(losses: Sequence[float]) -> bool:
+    """Return whether the last loss is more than `SPIKE` times the lowest before it."""
+    return len(losses) > 1 and losses[-1] > SPIKE * min(losses[:-1])
 
-    A network that fits all images perfectly stands still too.
-    """
+
+def _stands_still(before: Weights, after: Weights) -> bool:
     first_kernel = next(iter(before))
-    if not np.array_equal(before[first_kernel], after[first_kernel]):
-        return False
-    return is_constant(classifier.predict_logits(train.images).argmax(axis=1))
+    return np.array_equal(before[first_kernel], after[first_kernel])
+
+
+def _is_dead(classifier: Classifier, images: Array) -> bool:
+    """Return whether a network with hidden units gives every image one answer."""
+    has_hidden_units = any(getattr(layer, "activation", None) == "relu" for layer in classifier.architecture)
+    return has_hidden_units and is_constant(classifier.predict_logits(images).argmax(axis=1))

@@ -1,4 +1,7 @@
-"""What determines a training run, as plain values, and where it stands."""
+"""What determines a training run, as plain values, and where a run stands: both travel between processes.
+
+Every source of randomness is a stream of its own, so that a run may be cut after any epoch and go on elsewhere.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +11,8 @@ import numpy as np
 from mnist_core.arrays import Weights
 from mnist_core.models import Framework
 from mnist_core.networks.architectures import Architecture
+from mnist_core.networks.initializers import initial_weights
+from mnist_core.training.divergence import Failure
 from mnist_core.training.history import EpochRecord
 
 
@@ -18,7 +23,7 @@ class TrainingSetup:
     Attributes:
         framework: "numpy" or "tensorflow".
         architecture: the layers.
-        data_directory: prepared data, see `data.dataset.load_dataset`.
+        data_directory: prepared data, see `data.dataset.load_dataset`; an absolute path, for processes elsewhere.
         batch_size: examples a step.
     """
 
@@ -27,37 +32,28 @@ class TrainingSetup:
     data_directory: Path
     batch_size: int
 
-    def new_run(
-        self, *, learning_rate: float, num_epochs: int, seed: int, evaluate_on: tuple[str, ...] = ()
-    ) -> "TrainingRun":
-        """Return one run with this setup; see `TrainingRun`."""
-        return TrainingRun(
-            self.framework,
-            self.architecture,
-            self.data_directory,
-            self.batch_size,
-            learning_rate,
-            num_epochs,
-            seed,
-            evaluate_on,
-        )
-
 
 @dataclass(frozen=True)
-class TrainingRun(TrainingSetup):
+class TrainingRun:
     """Everything that determines a training run.
 
     Attributes:
+        setup: what it shares with the other runs of its model.
         learning_rate: step size of SGD.
         num_epochs: passes over the training images.
         seed: of the initial weights and of the order of the images.
         evaluate_on: the splits whose error rate is taken after every epoch.
     """
 
+    setup: TrainingSetup
     learning_rate: float
     num_epochs: int
     seed: int
-    evaluate_on: tuple[str, ...]
+    evaluate_on: tuple[str, ...] = ()
+
+    def initial_state(self) -> "TrainingState":
+        """Draw the initial weights, float32; twins draw the same."""
+        return TrainingState(initial_weights(self.setup.architecture, rng=initial_rng(self.seed)))
 
 
 @dataclass(frozen=True)
@@ -67,12 +63,22 @@ class TrainingState:
     Attributes:
         weights: at the end of the last of them.
         records: one an epoch.
-        diverged: the run has ended early: the loss or a weight is no longer finite, or the network is dead.
+        failure: why the run has ended early, or with its last epoch in vain; None if it has not.
     """
 
     weights: Weights
     records: tuple[EpochRecord, ...] = ()
-    diverged: bool = False
+    failure: Failure | None = None
+
+    @property
+    def epochs_survived(self) -> int:
+        """Epochs after which the network may be used."""
+        return len(self.records) if self.failure is None else self.failure.epochs_survived
+
+
+def is_finished(run: TrainingRun, state: TrainingState | None) -> bool:
+    """Return whether nothing is left to train."""
+    return state is not None and (state.failure is not None or len(state.records) >= run.num_epochs)
 
 
 def initial_rng(seed: int) -> np.random.Generator:

@@ -12,6 +12,7 @@ import pytest
 
 from mnist_core.export.keras_file import save_keras
 from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D
+from mnist_core.networks.initializers import initial_weights
 from mnist_core.networks.model_file import save_model
 from mnist_core.tensorflow_nn.classifier import TensorFlowClassifier
 
@@ -25,7 +26,7 @@ ARCHITECTURES = {
 @pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES)
 def test_keras_predicts_what_our_network_predicts(tmp_path, architecture):
     rng = np.random.default_rng(0)
-    network = TensorFlowClassifier(architecture, rng=rng)
+    network = TensorFlowClassifier(architecture, initial_weights(architecture, rng=rng))
     weights = {name: value + 0.1 for name, value in network.get_weights().items()}  # no bias is zero
     network.set_weights(weights)
     images = rng.random((5, 28, 28, 1), dtype=np.float32)
@@ -46,7 +47,7 @@ save_keras(Path(sys.argv[2]), *load_model(Path(sys.argv[1])))
 
 def test_equal_weights_give_equal_bytes_in_any_process(tmp_path):
     architecture = ARCHITECTURES["same"]
-    weights = TensorFlowClassifier(architecture, rng=np.random.default_rng(0)).get_weights()
+    weights = initial_weights(architecture, rng=np.random.default_rng(0))
     save_keras(tmp_path / "first.keras", architecture, weights)
     save_model(tmp_path / "model.npz", architecture, weights)
     subprocess.run([sys.executable, "-c", PROGRAM, tmp_path / "model.npz", tmp_path / "second.keras"], check=True)
@@ -60,7 +61,7 @@ def test_equal_weights_give_equal_bytes_in_any_process(tmp_path):
 
 
 def test_weights_of_another_network_are_refused(tmp_path):
-    weights = TensorFlowClassifier((Dense(10),), rng=np.random.default_rng(0)).get_weights()
+    weights = initial_weights((Dense(10),), rng=np.random.default_rng(0))
     with pytest.raises(ValueError, match="shape"):
         save_keras(tmp_path / "model.keras", (Dense(5, "relu"), Dense(10)), {**weights, "dense_2.kernel": 0})
     assert not (tmp_path / "model.keras").exists()

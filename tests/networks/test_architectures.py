@@ -2,13 +2,17 @@ import pytest
 
 from mnist_core.networks.architectures import (
     Conv2D,
+    Convolution,
     Dense,
+    Flatten,
+    Linear,
     MaxPool2D,
+    MaxPooling,
+    ReLU,
     architecture_from_dicts,
     architecture_to_dicts,
     check_classifier,
-    layer_names,
-    output_shapes,
+    operations,
     parameter_shapes,
     window_output_size,
     window_padding,
@@ -18,12 +22,25 @@ BLOCK = (Conv2D(16, 3, activation="relu"), MaxPool2D(pool_size=2, stride=2))
 CNN = (*BLOCK, *BLOCK, Dense(10))
 
 
-def test_names_count_each_type_in_order():
-    assert layer_names(CNN) == ["conv2d_1", "max_pool2d_1", "conv2d_2", "max_pool2d_2", "dense_1"]
+def test_the_operations_of_a_network_with_names_and_shapes():
+    assert operations(CNN, (7, 6, 1)) == [
+        Convolution("conv2d_1", (7, 6, 1), (7, 6, 16), CNN[0]),
+        ReLU("relu_1", (7, 6, 16), (7, 6, 16)),
+        MaxPooling("max_pool2d_1", (7, 6, 16), (4, 3, 16), CNN[1]),
+        Convolution("conv2d_2", (4, 3, 16), (4, 3, 16), CNN[2]),
+        ReLU("relu_2", (4, 3, 16), (4, 3, 16)),
+        MaxPooling("max_pool2d_2", (4, 3, 16), (2, 2, 16), CNN[3]),
+        Flatten("flatten_1", (2, 2, 16), (64,)),
+        Linear("dense_1", (64,), (10,)),
+    ]
 
 
-def test_shapes_through_a_network():
-    assert output_shapes(CNN, (7, 6, 1)) == [(7, 6, 16), (4, 3, 16), (4, 3, 16), (2, 2, 16), (10,)]
+def test_an_image_is_flattened_once():
+    names = [step.name for step in operations((Dense(5), Dense(4, "relu"), Dense(10)))]
+    assert names == ["flatten_1", "dense_1", "dense_2", "relu_1", "dense_3"]
+
+
+def test_shapes_of_the_parameters():
     assert list(parameter_shapes(CNN, (7, 6, 1)).items()) == [
         ("conv2d_1.kernel", (3, 3, 1, 16)),
         ("conv2d_1.bias", (16,)),

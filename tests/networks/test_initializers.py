@@ -26,7 +26,9 @@ def test_glorot_uniform_fills_its_interval_evenly():
 
 
 def test_layers_before_relu_start_he_normal_and_linear_ones_glorot_uniform():
-    weights = initial_weights((Conv2D(8, 5, activation="relu"), Dense(10)), (4, 4, 50), rng=np.random.default_rng(0))
+    weights = initial_weights(
+        (Conv2D(8, 5, activation="relu"), Dense(10)), rng=np.random.default_rng(0), input_shape=(4, 4, 50)
+    )
     assert weights["conv2d_1.kernel"].std() == pytest.approx(0.04, rel=0.03)  # sqrt(2 / 1250)
     assert np.abs(weights["conv2d_1.kernel"]).max() > 0.12  # beyond three standard deviations: no uniform draw
     assert 0.20 < np.abs(weights["dense_1.kernel"]).max() < 0.208514  # sqrt(6 / 138)
@@ -36,7 +38,17 @@ def test_layers_before_relu_start_he_normal_and_linear_ones_glorot_uniform():
 
 def test_the_draws_are_those_of_the_stream_given():
     def draw(seed):
-        return initial_weights((Dense(3, "relu"), Dense(10)), (2, 2, 1), rng=np.random.default_rng(seed))
+        return initial_weights((Dense(3, "relu"), Dense(10)), rng=np.random.default_rng(seed), input_shape=(2, 2, 1))
 
     assert draw(1)["dense_1.kernel"].tolist() == draw(1)["dense_1.kernel"].tolist()
     assert draw(1)["dense_1.kernel"].tolist() != draw(2)["dense_1.kernel"].tolist()
+
+
+def test_float32_weights_are_those_of_float64_rounded():
+    narrow, wide = (
+        initial_weights((Dense(3, "relu"), Dense(10)), rng=np.random.default_rng(1), dtype=dtype)
+        for dtype in ("float32", "float64")
+    )
+    assert {array.dtype for array in narrow.values()} == {np.dtype("float32")}
+    for name, array in wide.items():
+        np.testing.assert_array_equal(narrow[name], array.astype("float32"))

@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mnist_core.arrays import IMAGE_SHAPE
 from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D
-from mnist_core.numpy_nn import classifier as network_module
 from mnist_core.numpy_nn.classifier import NumPyClassifier
+from mnist_core.numpy_nn.optimizers import SGD
 from mnist_core.numpy_nn.sequential import Network
+from mnist_core.numpy_nn.threads import SWITCH_INTERVAL
+from tests.weights import drawn
 
 POOLING = MaxPool2D(pool_size=2, stride=2)
 BLOCK = (Conv2D(16, 3, activation="relu"), POOLING)
@@ -19,7 +22,8 @@ LINEAR = (Dense(10),)
 
 
 def classifier(architecture, seed=0, **options):
-    return NumPyClassifier(architecture, rng=np.random.default_rng(seed), **options)
+    weights = drawn(architecture, seed, input_shape=options.get("input_shape", IMAGE_SHAPE))
+    return NumPyClassifier(architecture, weights, **options)
 
 
 def some_images(count, shape=(28, 28, 1), dtype="float32"):
@@ -114,14 +118,12 @@ def test_predictions_do_not_depend_on_the_images_beside_them(architecture):
 def test_pythons_switch_interval_is_left_as_it_was(monkeypatch):
     """By a failure too; dense networks do not touch it."""
     before, during = sys.getswitchinterval(), []
-    step = network_module.sgd_step
-    monkeypatch.setattr(
-        network_module, "sgd_step", lambda *arguments: during.append(sys.getswitchinterval()) or step(*arguments)
-    )
+    step = SGD.step
+    monkeypatch.setattr(SGD, "step", lambda *arguments: during.append(sys.getswitchinterval()) or step(*arguments))
     images, labels = some_images(4)
     train(classifier(CNN), images, labels, 4)
     train(classifier(LINEAR), images, labels, 4)
-    assert during == pytest.approx([network_module.SWITCH_INTERVAL, before])
+    assert during == pytest.approx([SWITCH_INTERVAL, before])
     with pytest.raises(IndexError):
         train(classifier(CNN), images, labels + 10, 4)
     assert sys.getswitchinterval() == before

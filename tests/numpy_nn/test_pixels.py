@@ -10,6 +10,7 @@ from mnist_core.networks.architectures import Dense, MaxPool2D
 from mnist_core.numpy_nn import layers
 from mnist_core.numpy_nn.classifier import NumPyClassifier
 from mnist_core.numpy_nn.pixels import DenseOnLeadingColumns, sort_pixels
+from tests.weights import drawn
 
 SHAPE = (4, 3, 1)
 ARCHITECTURE = (Dense(8, "relu"), Dense(10))
@@ -25,7 +26,8 @@ def sparse_images(count, seed=0):
 
 
 def classifier(architecture=ARCHITECTURE, **options):
-    return NumPyClassifier(architecture, rng=np.random.default_rng(1), input_shape=SHAPE, dtype="float64", **options)
+    weights = drawn(architecture, 1, input_shape=SHAPE)
+    return NumPyClassifier(architecture, weights, input_shape=SHAPE, dtype="float64", **options)
 
 
 def train(network, images, labels, batch_size=6):

@@ -78,7 +78,7 @@ def import_closure(module, frameworks):
                 continue
             waiting.add(target)
             waiting.update(".".join(target.split(".")[:depth]) for depth in range(2, target.count(".") + 1))
-            if name in ("build_classifier", "loaded_classifier"):
+            if name == "build_classifier":
                 waiting |= {f"mnist_core.{framework}.classifier" for framework in frameworks}
                 waiting |= {f"mnist_core.{framework}" for framework in frameworks}
     return {path.relative_to(ROOT) for path in found if has_code(path)}

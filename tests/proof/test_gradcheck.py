@@ -15,8 +15,10 @@ from mnist_core.proof.gradcheck import (
     network_cases,
     relative_errors,
 )
+from tests.weights import drawn
 
 TOLERANCE = 1e-6
+
 HEAD = Dense(10)
 POOL = MaxPool2D(2, 2, "same")
 
@@ -31,9 +33,8 @@ FUSED_TIES = Case("conv_relu_pool", FUSED.architecture, (7, 6, 3), "conv2d_1", t
 
 
 def build(case):
-    return NumPyClassifier(
-        case.architecture, rng=np.random.default_rng(0), input_shape=case.input_shape, dtype="float64"
-    )
+    weights = drawn(case.architecture, input_shape=case.input_shape)
+    return NumPyClassifier(case.architecture, weights, input_shape=case.input_shape, dtype="float64")
 
 
 def faults(case, methods=("finite_difference", "naive")):

@@ -7,9 +7,11 @@ import pytest
 
 from mnist_core.data.dataset import Dataset, Split
 from mnist_core.errors import UserError
+from mnist_core.networks.initializers import initial_weights
 from mnist_core.networks.model_file import load_model
-from mnist_core.params import load_params
+from mnist_core.params import ParityParams, load_params
 from mnist_core.proof.parity import build_twins, compare_predictions, compare_training, compare_twins, cross_load
+from mnist_core.training.run import initial_rng
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 ARCHITECTURES = {letter: PARAMS.architecture(f"2{letter}") for letter in "abcd"}
@@ -29,6 +31,17 @@ def synthetic_split(num_images, seed):
 @pytest.fixture(scope="module")
 def dataset():
     return Dataset(synthetic_split(130, 1), synthetic_split(10, 2), synthetic_split(50, 3))
+
+
+def settings(**changes):
+    return ParityParams(**{"seed": 1, "learning_rate": 0.1} | changes)
+
+
+@pytest.mark.parametrize("letter", "abcd")
+def test_twins_start_from_the_weights_that_training_with_their_seed_starts_from(letter):
+    drawn = initial_weights(ARCHITECTURES[letter], rng=initial_rng(5))
+    for twin in build_twins(ARCHITECTURES[letter], seed=5, dtype="float32"):
+        np.testing.assert_equal(twin.get_weights(), drawn)
 
 
 @pytest.mark.parametrize("letter", "abcd")
@@ -65,9 +78,8 @@ def test_ten_float64_steps_from_equal_weights_end_in_equal_weights(letter, datas
 
 @pytest.mark.parametrize("letter", "ad")
 def test_training_is_compared_at_the_asked_steps_within_and_across_epochs(letter, dataset):
-    record, curves = compare_training(
-        ARCHITECTURES[letter], dataset, seed=1, learning_rate=0.1, batch_size=40, steps=(1, 6), epochs=2
-    )
+    record, curves = compare_training(ARCHITECTURES[letter], dataset, settings(batch_size=40, steps=(1, 6), epochs=2))
+    assert record["same_start"] is True
     assert {step: value < 1e-5 for step, value in record["logit_difference"].items()} == {"1": True, "6": True}
     assert max(record["logit_difference_float64"].values()) < 1e-13
     assert 0 < record["logit_difference_one_rounding"]["6"] < 1e-4
@@ -79,8 +91,8 @@ def test_training_is_compared_at_the_asked_steps_within_and_across_epochs(letter
 
 
 def test_several_twins_share_one_table(client, prepared):
-    settings = {"seed": 1, "learning_rate": 0.1, "batch_size": 65, "steps": (2,), "epochs": 1}
-    records, curves = compare_twins(client, {"a": ARCHITECTURES["a"], "b": ARCHITECTURES["b"]}, prepared, **settings)
+    params = settings(batch_size=65, steps=(2,), epochs=1)
+    records, curves = compare_twins(client, {"a": ARCHITECTURES["a"], "b": ARCHITECTURES["b"]}, prepared, params)
     assert list(records) == ["a", "b"]
     assert curves.columns.tolist() == ["letter", "framework", "epoch", "test_error"]
     assert curves["letter"].tolist() == ["a", "a", "b", "b"]
@@ -88,7 +100,7 @@ def test_several_twins_share_one_table(client, prepared):
 
 def test_steps_beyond_the_last_epoch_are_refused(dataset):
     with pytest.raises(UserError, match=r"^parity\.steps: step 9 comes after the last, 8, of parity\.epochs$"):
-        compare_training(ARCHITECTURES["a"], dataset, seed=1, learning_rate=0.1, batch_size=40, steps=(9,), epochs=2)
+        compare_training(ARCHITECTURES["a"], dataset, settings(batch_size=40, steps=(9,), epochs=2))
 
 
 def test_weights_saved_by_one_framework_predict_the_same_in_the_other(dataset):

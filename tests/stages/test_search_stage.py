@@ -48,15 +48,15 @@ def test_the_choice_is_the_minimum_of_the_curves(small_project):
     result = invoke("--model", "2a")
     assert result.exit_code == 0, result.output
     choice = json.loads((small_project / "data/search/2a.json").read_text())
-    assert list(choice) == ["model", "learning_rate", "epochs", "validation_error", "ranking", "trials", "probes"]
+    assert list(choice) == ["model", "learning_rate", "epochs", "validation_error", "trials", "probes", "candidates"]
     assert choice["model"] == "2a"
     curves = pd.read_csv(small_project / "plots/search/2a.csv")
     assert len(curves) == 6  # two rates, three epochs
     best = curves.sort_values(["validation_error", "epoch", "learning_rate"], ascending=[True, True, False]).iloc[0]
     assert choice["validation_error"] == best.validation_error
     assert (choice["learning_rate"], choice["epochs"]) == (best.learning_rate, best.epoch)
-    assert choice["ranking"][0] == {key: choice[key] for key in ("learning_rate", "epochs", "validation_error")}
-    assert len(choice["ranking"]) == 2
+    assert choice["candidates"][0] == {key: choice[key] for key in ("learning_rate", "epochs", "validation_error")}
+    assert len(choice["candidates"]) == 6
     assert curves[curves.best == 1].values.tolist() == [best.tolist()]
     assert result.output.startswith(f"2a: learning rate {best.learning_rate:g}, {best.epoch:.0f} epochs, validation")
 
@@ -85,11 +85,12 @@ def test_missing_data_is_one_line(small_project):
     assert_one_line_and_no_output(small_project, result, before, "train_images.npy: no such file; prepare the data")
 
 
-def test_a_search_in_which_everything_diverges_is_one_line(small_project):
+def test_a_search_in_which_everything_fails_is_one_line(small_project):
     set_search(small_project, **HOPELESS)
     before = outputs(small_project)
     result = invoke("--model", "2b")
-    message = "search: training diverged at every learning rate (1e+30, 1e+29); add smaller ones in params.yaml"
+    message = "search: training failed at every learning rate (1e+30 non-finite, 1e+29 non-finite);"
+        " add smaller ones in params.yaml"
     assert_one_line_and_no_output(small_project, result, before, message)
 
 
@@ -105,5 +106,5 @@ def test_the_command_itself_shows_one_line_and_no_traceback(small_project):
     )
     assert (result.returncode, result.stdout) == (1, "")
     assert len(result.stderr.splitlines()) == 1, result.stderr
-    assert "diverged at every learning rate" in result.stderr
+    assert "failed at every learning rate" in result.stderr
     assert outputs(small_project) == before

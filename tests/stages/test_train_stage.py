@@ -21,12 +21,8 @@ def choose(project, model, *learning_rates, epochs=3):
     path = project / f"data/search/{model}.json"
     path.parent.mkdir(exist_ok=True)
     rates = learning_rates or (0.1,)
-    ranking = [{"learning_rate": rate, "epochs": epochs, "validation_error": 5.0} for rate in rates]
-    path.write_text(json.dumps({"model": model, "ranking": ranking}))
-    curves = pd.DataFrame([(rate, epoch, 5.0 + epochs - epoch) for rate in rates for epoch in range(1, epochs + 1)])
-    curves.columns = ["learning_rate", "epoch", "validation_error"]
-    (project / "plots/search").mkdir(parents=True, exist_ok=True)
-    curves.to_csv(project / f"plots/search/{model}.csv", index=False)
+    candidates = [{"learning_rate": rate, "epochs": epochs, "validation_error": 5.0} for rate in rates]
+    path.write_text(json.dumps({"model": model, "candidates": candidates}))
 
 
 def outputs(project):
@@ -44,7 +40,7 @@ def test_every_seed_is_trained_and_saved_and_the_curves_are_their_mean(small_pro
         *(f"seed_{seed}.{suffix}" for seed in (1, 2) for suffix in suffixes),
     ]
     hyperparameters = json.loads((directory / "hyperparameters.json").read_text())
-    assert hyperparameters == {"learning_rate": 0.1, "epochs": 3, "validation_error": 5.0}
+    assert hyperparameters == {"learning_rate": 0.1, "epochs": 3, "validation_error": 5.0, "failures": []}
     weights = [load_model(directory / f"seed_{seed}.npz")[1]["dense_1.kernel"] for seed in (1, 2)]
     assert not np.array_equal(*weights)
     histories = [pd.read_csv(directory / f"seed_{seed}.csv") for seed in (1, 2)]
@@ -80,18 +76,19 @@ def test_verbose_prints_the_reports_line_for_every_epoch(small_project):
     assert sum("Epoch:" in line for line in result.output.splitlines()) == 6
 
 
-def test_should_the_best_rate_diverge_the_next_one_is_taken_and_the_user_told(small_project):
+def test_should_the_best_rate_fail_the_next_one_is_taken_and_the_user_told(small_project):
     choose(small_project, "2b", 0.1)
     assert invoke("--model", "2b").exit_code == 0
     expected = {name: (small_project / name).read_bytes() for name in outputs(small_project)}
     choose(small_project, "2b", 1e30, 0.1, 0.01)
     result = invoke("--model", "2b")
     assert result.exit_code == 0, result.output
-    assert re.fullmatch(
-        r"2b: seed [12] diverged at learning rate 1e\+30; the next best of the search was taken",
-        result.output.splitlines()[0],
+    assert result.output.splitlines()[0] == (
+        "2b: learning rate 1e+30 with 3 epochs: seed 1 non-finite in epoch 1; the next best of the search was taken"
     )
-    del expected["data/search/2b.json"], expected["plots/search/2b.csv"]
+    choice = json.loads((small_project / "data/models/2b/hyperparameters.json").read_text())
+    assert choice["failures"] == [{"learning_rate": 1e30, "epochs": 3, "seed": 1, "failure": "non-finite", "epoch": 1}]
+    del expected["data/search/2b.json"], expected["data/models/2b/hyperparameters.json"]
     assert {name: (small_project / name).read_bytes() for name in expected} == expected
 
 
@@ -103,38 +100,21 @@ def damage_the_search(project):
     (project / "data/search/2b.json").write_text("{")
 
 
-def forget_the_curves(project):
-    (project / "plots/search/2b.csv").unlink()
-
-
-def mix_searches(project):
-    frame = pd.read_csv(project / "plots/search/2b.csv")
-    frame.assign(learning_rate=0.2).to_csv(project / "plots/search/2b.csv", index=False)
-
-
-def damage_the_curves(project):
-    frame = pd.read_csv(project / "plots/search/2b.csv")
-    frame.assign(validation_error=None).to_csv(project / "plots/search/2b.csv", index=False)
-
-
 def remove_an_image_file(project):
     (project / "data/prepared/test_images.npy").unlink()
 
 
-def choose_a_rate_that_diverges(project):
+def choose_rates_that_fail(project):
     choose(project, "2b", 1e30, 1e29)
 
 
 FAULTS = [
     (forget_the_search, r"data/search/2b\.json: no such file; run the search first \(dvc repro\)"),
     (damage_the_search, r"data/search/2b\.json: not valid JSON"),
-    (forget_the_curves, r"plots/search/2b\.csv: no such file; run `dvc repro`"),
-    (mix_searches, r"plots/search/2b\.csv: does not fit data/search/2b\.json; run `dvc repro`"),
-    (damage_the_curves, r"plots/search/2b\.csv: does not fit data/search/2b\.json; run `dvc repro`"),
     (remove_an_image_file, r"test_images\.npy: no such file; prepare the data again"),
     (
-        choose_a_rate_that_diverges,
-        r"train 2b: seed [12] diverged at learning rate 1e\+30, seed [12] diverged at learning rate 1e\+29; search",
+        choose_rates_that_fail,
+        r"train 2b: learning rate 1e\+30 with 3 epochs: seed 1 non-finite in epoch 1; learning rate 1e\+29 with",
     ),
 ]
 

@@ -12,8 +12,8 @@ from distributed import Client
 from mnist_core.errors import UserError
 from mnist_core.training import cluster
 from mnist_core.training.cluster import open_cluster, train_all
-from mnist_core.training.loop import advance
-from tests.runs import CNN, content
+from mnist_core.training.divergence import Failure
+from tests.runs import CNN, begin, content, with_setup
 
 
 @pytest.fixture
@@ -83,20 +83,20 @@ def test_every_segment_is_reported_and_no_run_is_cut_into_more_than_twenty(clien
 
 def test_the_last_convolutional_network_in_numpy_takes_the_idle_cores_too(client, run, monkeypatch):
     monkeypatch.setattr(cluster, "CPU_COUNT", 2)
-    short = replace(run, architecture=CNN, batch_size=60, num_epochs=1)  # batches of three chunks
+    short = replace(with_setup(run, architecture=CNN, batch_size=60), num_epochs=1)  # batches of three chunks
     long = replace(short, num_epochs=20)
     recording = RecordingClient(client)
     states = trained(recording, [short, long])
     assert [num_threads for run, *_, num_threads in recording.jobs if run == short] == [1]
     assert [num_threads for run, *_, num_threads in recording.jobs if run == long][-1] == 2
-    assert content(states[1]) == content(advance(long, None, 20, num_threads=1))
+    assert content(states[1]) == content(begin(long, 20, num_threads=1))
 
 
 @pytest.mark.parametrize(("cores", "expected"), [(1, [1, 1]), (2, [1, 2]), (8, [1, 2])])
 def test_no_more_threads_than_cores_or_workers(client, run, monkeypatch, cores, expected):
     monkeypatch.setattr(cluster, "CPU_COUNT", cores)
     monkeypatch.setattr(cluster, "wait", lambda jobs, return_when: SimpleNamespace(done=jobs))  # both, then the last
-    run = replace(run, architecture=CNN)
+    run = with_setup(run, architecture=CNN)
     recording = RecordingClient(client)
     trained(recording, [replace(run, num_epochs=1), replace(run, num_epochs=2)])
     assert [num_threads for *_, num_threads in recording.jobs][-2:] == expected
@@ -105,7 +105,7 @@ def test_no_more_threads_than_cores_or_workers(client, run, monkeypatch, cores, 
 def test_foreign_workers_keep_their_threads(client, run):
     recording = RecordingClient(client)
     recording.cluster = None  # as if the scheduler were somebody else's
-    trained(recording, [replace(run, architecture=CNN)])
+    trained(recording, [with_setup(run, architecture=CNN)])
     assert [num_threads for *_, num_threads in recording.jobs] == [None] * 4
 
 
@@ -123,19 +123,6 @@ def bars(monkeypatch):
 
     monkeypatch.setattr(cluster, "tqdm", Recorder)
     return drawn
-
-
-def test_a_run_goes_on_from_where_it_stands_and_a_finished_one_is_left_alone(client, run, bars):
-    started = {0: advance(run, None, 1), 2: advance(run, None, 4)}
-    recording = RecordingClient(client)
-    events = list(train_all(recording, [run, run, run], description="", started=started))
-    epochs = [[len(state.records) for i, state in events if i == index] for index in range(3)]
-    assert epochs == [[2, 3, 4], [1, 2, 3, 4], []]
-    assert len(recording.jobs) == 7
-    assert len({str(content(state)) for state in [*dict(events).values(), started[2]]}) == 1
-    assert [(bar.total, bar.n) for bar in bars] == [(7, 7)]
-    assert list(train_all(recording, [run], description="", started={0: started[2]})) == []
-    assert len(bars) == 1
 
 
 def test_the_progress_bar_ends_full_though_a_run_diverges(client, run, bars):
@@ -156,16 +143,16 @@ def test_whoever_stops_listening_stops_the_training(client, runs):
 
 def test_a_run_that_diverges_ends_alone(client, run):
     states = trained(client, [replace(run, learning_rate=1e30), run])
-    assert [(state.diverged, len(state.records)) for state in states] == [(True, 0), (False, 4)]
+    assert [(state.failure, len(state.records)) for state in states] == [(Failure("non-finite", 1), 0), (None, 4)]
 
 
 def test_a_users_error_and_a_programming_error_keep_their_types(client, run, tmp_path):
     with pytest.raises(UserError, match=r"train_images\.npy: no such file"):
-        trained(client, [run, replace(run, data_directory=tmp_path)])
+        trained(client, [run, with_setup(run, data_directory=tmp_path)])
     with pytest.raises(AttributeError, match="tset"):
         trained(client, [run, replace(run, evaluate_on=("tset",))])
     (state,) = trained(client, [run])  # the cluster goes on
-    assert content(state) == content(advance(run, None, 4))
+    assert content(state) == content(begin(run, 4))
 
 
 def test_a_running_scheduler_can_be_used_by_its_address(client, run):

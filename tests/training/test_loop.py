@@ -1,45 +1,42 @@
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mnist_core.networks.architectures import Dense, layer_names
+from mnist_core.networks.architectures import Dense, operations
 from mnist_core.training import loop as training
-from mnist_core.training.divergence import has_failed
-from mnist_core.training.history import EpochRecord
-from mnist_core.training.loop import advance, initial_state, is_finished, load_once
-from mnist_core.training.run import TrainingState, initial_rng, shuffling_rng
-from tests.runs import CNN, content
+from mnist_core.training.divergence import Failure
+from mnist_core.training.loop import advance, cached_dataset
+from mnist_core.training.run import TrainingRun, TrainingState, initial_rng, is_finished, shuffling_rng
+from tests.runs import CNN, begin, content, with_setup
 
-ROOT = Path(__file__).parents[2]
 MLP = (Dense(16, "relu"), Dense(10))
 
 
 @pytest.fixture
 def run(setup):
-    return replace(setup, architecture=MLP).new_run(
-        learning_rate=0.1, num_epochs=5, seed=3, evaluate_on=("train", "test")
+    return TrainingRun(
+        replace(setup, architecture=MLP), learning_rate=0.1, num_epochs=5, seed=3, evaluate_on=("train", "test")
     )
 
 
 @pytest.mark.parametrize("framework", ["numpy", "tensorflow"])
 @pytest.mark.parametrize("architecture", [MLP, CNN], ids=["mlp", "cnn"])
 def test_a_run_may_be_cut_anywhere(run, framework, architecture):
-    run = replace(run, framework=framework, architecture=architecture)
-    whole = advance(run, None, 5)
+    run = with_setup(run, framework=framework, architecture=architecture)
+    whole = begin(run, 5)
     assert [record.epoch for record in whole.records] == [1, 2, 3, 4, 5]
-    state = None
+    state = run.initial_state()
     for segment in (1, 2, 10):  # the last one is longer than what is left
         assert not is_finished(run, state)
         state = advance(run, state, segment)
-        advance(replace(run, seed=9), None, 1)  # another run in between uses the same kept network
+        begin(replace(run, seed=9), 1)  # another run in between leaves no trace
     assert is_finished(run, state)
     assert content(state) == content(whole)
 
 
 def test_a_segment_leaves_the_state_that_it_started_from(run):
-    start = initial_state(run)
+    start = run.initial_state()
     before = content(start)
     after = advance(run, start, 1)
     assert content(start) == before
@@ -47,18 +44,18 @@ def test_a_segment_leaves_the_state_that_it_started_from(run):
 
 
 def test_training_learns_and_records_the_asked_splits(run):
-    state = advance(replace(run, num_epochs=30), None, 30)
+    state = begin(replace(run, num_epochs=30), 30)
     assert [set(record.errors) for record in state.records] == [{"train", "test"}] * 30
     assert state.records[0].errors["train"] > 0.3
     assert state.records[-1].errors["train"] < 0.05
     assert state.records[-1].errors["test"] < 0.1
     assert state.records[-1].loss < state.records[0].loss / 3
-    assert advance(replace(run, num_epochs=1, evaluate_on=()), None, 1).records[0].errors == {}
+    assert begin(replace(run, num_epochs=1, evaluate_on=()), 1).records[0].errors == {}
 
 
 def test_the_recorded_errors_are_those_of_the_weights_at_the_end_of_the_epoch(run):
     # Learning rate 0 and a bias that says 4: of 40 test images, 4 are of each class.
-    run = replace(run, architecture=(Dense(10),), learning_rate=0.0, evaluate_on=("test",))
+    run = replace(with_setup(run, architecture=(Dense(10),)), learning_rate=0.0, evaluate_on=("test",))
     weights = {"dense_1.kernel": np.zeros((784, 10)), "dense_1.bias": np.eye(10)[4]}
     (record,) = advance(run, TrainingState(weights), 1).records
     assert record.errors == {"test": 0.9}
@@ -66,29 +63,29 @@ def test_the_recorded_errors_are_those_of_the_weights_at_the_end_of_the_epoch(ru
 
 @pytest.mark.parametrize("framework", ["numpy", "tensorflow"])
 def test_divergence_ends_a_run_and_keeps_the_finite_epochs(run, framework):
-    run = replace(run, framework=framework, learning_rate=0.1)
-    good = advance(run, None, 2)
+    run = with_setup(run, framework=framework)
+    good = begin(run, 2)
     bad = advance(replace(run, learning_rate=1e30), good, 3)
-    assert bad.diverged
+    assert bad.failure == Failure("non-finite", 3)
     assert is_finished(run, bad)
     assert bad.records == good.records
     assert all(np.isfinite(array).all() for array in bad.weights.values())
 
 
 def test_divergence_on_several_threads_warns_nobody(run):  # pytest makes an error of a warning
-    run = replace(run, architecture=CNN, learning_rate=1e30, batch_size=60)
-    assert advance(run, None, 1, num_threads=2).diverged
+    run = replace(with_setup(run, architecture=CNN, batch_size=60), learning_rate=1e30)
+    assert begin(run, 1, num_threads=2).failure == Failure("non-finite", 1)
 
 
 def test_the_number_of_threads_is_handed_on(run, monkeypatch):
-    asked, load = [], training.loaded_classifier
+    asked, load = [], training.build_classifier
     monkeypatch.setattr(
         training,
-        "loaded_classifier",
+        "build_classifier",
         lambda *arguments, num_threads: asked.append(num_threads) or load(*arguments, num_threads=num_threads),
     )
-    advance(run, None, 1, num_threads=2)
-    advance(run, None, 1)
+    begin(run, 1, num_threads=2)
+    begin(run, 1)
     assert asked == [2, None]
 
 
@@ -98,59 +95,46 @@ def test_a_last_step_that_ends_beyond_the_finite_numbers_is_divergence(run, monk
         return 1.0
 
     monkeypatch.setattr(training, "train_one_epoch", explode)
-    assert advance(run, None, 1).diverged
+    assert begin(run, 1).failure == Failure("non-finite", 1)
 
 
 def weights_with(run, name, value):
-    weights = initial_state(run).weights
+    weights = run.initial_state().weights
     return TrainingState(weights | {name: np.full_like(weights[name], value)})
 
 
 @pytest.mark.parametrize("framework", ["numpy", "tensorflow"])
 @pytest.mark.parametrize("architecture", [MLP, CNN], ids=["mlp", "cnn"])
 def test_a_dead_network_ends_its_run(run, framework, architecture):
-    run = replace(run, framework=framework, architecture=architecture)
-    silent = weights_with(run, f"{layer_names(architecture)[0]}.bias", -1000)
+    run = with_setup(run, framework=framework, architecture=architecture)
+    silent = weights_with(run, f"{operations(architecture)[0 if architecture is CNN else 1].name}.bias", -1000)
     state = advance(run, silent, 5)
-    assert state.diverged
+    assert state.failure == Failure("dead", 1)
     assert [record.epoch for record in state.records] == [1]
     assert 0.8 < state.records[0].errors["train"] < 0.95  # it answers everything alike
 
 
 def test_a_network_may_stand_still_or_give_one_answer_without_being_dead(run):
-    still = advance(replace(run, learning_rate=1e-30), None, 2)
-    assert not still.diverged
-    assert np.array_equal(still.weights["dense_1.kernel"], initial_state(run).weights["dense_1.kernel"])
+    still = begin(replace(run, learning_rate=1e-30), 2)
+    assert still.failure is None
+    assert np.array_equal(still.weights["dense_1.kernel"], run.initial_state().weights["dense_1.kernel"])
     one_answer = weights_with(run, "dense_2.bias", 0)
     one_answer.weights["dense_2.bias"][4] = 1000
     state = advance(replace(run, learning_rate=1e-3, num_epochs=1), one_answer, 1)
     assert state.records[0].errors["train"] == pytest.approx(0.9, abs=0.05)
-    assert not state.diverged
+    assert state.failure is None
 
 
 def test_divergence_in_a_later_epoch_does_not_depend_on_the_cut(run, monkeypatch):
     run = replace(run, num_epochs=4)
-    good = advance(run, None, 2)
+    good = begin(run, 2)
     train = training.train_one_epoch
 
     def explode(classifier, split, run, epoch):
         return train(classifier, split, run, epoch) if epoch < 3 else float("nan")
 
     monkeypatch.setattr(training, "train_one_epoch", explode)
-    assert content(advance(run, None, 4)) == content(advance(run, good, 1)) == (*content(good)[:2], True)
-
-
-@pytest.mark.parametrize(
-    ("losses", "diverged", "expected"),
-    [((1.0, 0.5), False, False), ((1.0,), False, False), ((1.0, 0.1, 1.1), False, True), ((1.0, 0.5), True, True)],
-)
-def test_divergence_and_collapse_are_failures(losses, diverged, expected):
-    records = tuple(EpochRecord(epoch, loss, {}) for epoch, loss in enumerate(losses, 1))
-    assert has_failed(TrainingState({}, records, diverged)) is expected
-
-
-def test_divergence_before_the_first_record_is_a_failure():
-    assert has_failed(TrainingState({}, (), diverged=True))
+    assert content(begin(run, 4)) == content(advance(run, good, 1)) == (*content(good)[:2], Failure("non-finite", 3))
 
 
 class RecordingClassifier:
@@ -169,7 +153,7 @@ class RecordingClassifier:
 def orders(run, epochs):
     classifier = RecordingClassifier()
     for epoch in epochs:
-        training.train_one_epoch(classifier, load_once(run.data_directory).train, run, epoch)
+        training.train_one_epoch(classifier, cached_dataset(run.setup.data_directory).train, run, epoch)
     return classifier.orders
 
 
@@ -179,7 +163,7 @@ def test_every_epoch_and_every_seed_has_an_order_of_its_own(run):
     assert sorted(first) == sorted(second) == sorted(other_seed) == list(range(130))
     assert len({tuple(order) for order in (first, second, other_seed)}) == 3
     assert orders(run, [2]) == [second]  # whatever came before
-    assert orders(replace(run, framework="tensorflow"), [1]) == [first]  # the twins see the same batches
+    assert orders(with_setup(run, framework="tensorflow"), [1]) == [first]  # the twins see the same batches
 
 
 def test_weights_and_orders_come_from_separate_streams():
@@ -189,9 +173,9 @@ def test_weights_and_orders_come_from_separate_streams():
 
 
 def test_the_data_is_read_once(run, prepared, monkeypatch):
-    load_once.cache_clear()
+    cached_dataset.cache_clear()
     read = []
     load = training.load_dataset
     monkeypatch.setattr(training, "load_dataset", lambda directory: read.append(directory) or load(directory))
-    advance(run, advance(run, None, 1), 1)
+    advance(run, begin(run, 1), 1)
     assert read == [prepared]
