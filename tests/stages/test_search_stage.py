@@ -89,8 +89,7 @@ def test_a_search_in_which_everything_fails_is_one_line(small_project):
     set_search(small_project, **HOPELESS)
     before = outputs(small_project)
     result = invoke("--model", "2b")
-    message = "search: training failed at every learning rate (1e+30 non-finite, 1e+29 non-finite);"
-        " add smaller ones in params.yaml"
+    message = "search: training failed at every learning rate (1e+30 non-finite, 1e+29 non-finite); add smaller ones"
     assert_one_line_and_no_output(small_project, result, before, message)
 
 
