@@ -218,7 +218,7 @@ def _mirror(base_url: str) -> _Source:
             try:
                 return _verified(download(f"{base_url}/{file.name}.gz", file.size + _MARGIN, deadline), file)
             except TransientFault:
-                if not spare_tries:
+                if not spare_tries or time.monotonic() > deadline:
                     raise
                 spare_tries -= 1
                 time.sleep(RETRY_SECONDS)
