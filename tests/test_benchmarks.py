@@ -140,7 +140,7 @@ def test_workers_get_their_threads_and_no_forced_kernel():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--data", "nowhere"], "nowhere/train_images.npy: no such file"),
+        (["--data", "nowhere"], "nowhere/manifest.json: no such file"),
         (["--page", "nowhere.md"], "nowhere.md: no such file"),
     ],
 )
