@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 from threadpoolctl import threadpool_info
 
 from benchmarks.contenders import Contender, SkippedError, build
 from mnist_core.arrays import IMAGE_SHAPE, NUM_CLASSES, Array
 from mnist_core.data.dataset import load_split
-from mnist_core.networks.architectures import architecture_from_dicts
+from mnist_core.networks.architectures import CheckedArchitecture
 
 
 def load_images(data: str | None, count: int) -> tuple[Array, Array]:
@@ -46,7 +47,7 @@ def main() -> None:
         answers.write(json.dumps(content) + "\n")
 
     order = json.loads(sys.stdin.readline())
-    architecture = architecture_from_dicts(order["layers"])
+    architecture = TypeAdapter(CheckedArchitecture).validate_python(order["layers"])
     images, labels = load_images(order["data"], order["images"])
     try:
         contender = build(order["contender"], architecture, images, labels, order["threads"])

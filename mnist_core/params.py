@@ -1,16 +1,15 @@
 """Typed, strict view of params.yaml: an unknown key, a wrong type or an impossible value is an error naming the key."""
 
-from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 import annotated_types
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, StrictInt, model_validator
+from pydantic import Field, PositiveFloat, StrictInt, model_validator
 
 from mnist_core.data.params import Count, DataParams, SplitSizes
 from mnist_core.files import Section, read_yaml, validate
 from mnist_core.models import framework_and_letter
-from mnist_core.networks.architectures import Architecture, Conv2D, Dense, MaxPool2D, check_classifier
+from mnist_core.networks.architectures import Architecture, CheckedArchitecture
 
 Rate: TypeAlias = Annotated[PositiveFloat, Field(allow_inf_nan=False, strict=True)]
 Seed: TypeAlias = Annotated[StrictInt, annotated_types.Ge(0)]
@@ -101,31 +100,6 @@ class ProfileParams(Section):
         """Return how many epochs each trial of a model's search trains."""
         epochs: int = getattr(self.framework(model).epochs, framework_and_letter(model)[1])
         return epochs
-
-
-_LAYER_SIZES = {field.name for spec in (Dense, Conv2D, MaxPool2D) for field in fields(spec) if field.type is int}
-
-
-def _whole_sizes(layer: Any) -> Any:
-    # pydantic takes "3", 3.0 and true for 3 here, and its strict mode takes no mapping for a dataclass.
-    if isinstance(layer, dict):
-        for key, value in layer.items():
-            if key in _LAYER_SIZES and type(value) is not int:
-                raise ValueError(f"{key} must be a whole number, not {value!r}")
-    return layer
-
-
-_Layer: TypeAlias = Annotated[
-    Annotated[Dense | Conv2D | MaxPool2D, Field(discriminator="type")], BeforeValidator(_whole_sizes)
-]
-
-
-def _checked(architecture: Architecture) -> Architecture:
-    check_classifier(architecture)
-    return architecture
-
-
-CheckedArchitecture: TypeAlias = Annotated[tuple[_Layer, ...], AfterValidator(_checked)]
 
 
 class ArchitecturesParams(Section):

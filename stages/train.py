@@ -7,9 +7,10 @@ import click
 from tqdm import tqdm
 
 from mnist_core.candidates import read_candidates
+from mnist_core.data.dataset import load_manifest
 from mnist_core.files import output_directory, output_file, write_csv, write_json
 from mnist_core.final_training import FinalTraining, PassedOver, train_seeds
-from mnist_core.networks.model_file import save_model
+from mnist_core.networks.model_file import Provenance, save_model
 from mnist_core.params import load_params
 from mnist_core.training.cluster import open_cluster
 from mnist_core.training.history import EpochRecord, curves_frame, history_frame
@@ -27,7 +28,7 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
     params = load_params(PARAMS)
     seeds = params.active.train.seeds
     setup = training_setup(model, params)
-    candidates = read_candidates(SEARCH / f"{model}.json")
+    candidates = read_candidates(SEARCH / f"{model}.json", model)
 
     def print_epoch(index: int, record: EpochRecord) -> None:
         tqdm.write(
@@ -44,8 +45,16 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
         output_file(PLOTS / "curves" / f"{model}.csv") as errors_path,
     ):
         for seed, state in zip(seeds, training.states, strict=True):
-            _save(directory / f"seed_{seed}", setup, state)
-        write_json(directory / HYPERPARAMETERS, _choice(training))
+            provenance = Provenance(
+                model=model,
+                seed=seed,
+                learning_rate=training.candidate.learning_rate,
+                epochs=training.candidate.epochs,
+                batch_size=setup.batch_size,
+                data_sha256=load_manifest(setup.data_directory).sha256,
+            )
+            _save(directory / f"seed_{seed}", setup, state, provenance)
+        write_json(directory / HYPERPARAMETERS, _choice(model, training))
         write_csv(curves_frame([state.records for state in training.states]), errors_path)
     for passed_over in training.passed_over:
         click.echo(f"{model}: {passed_over}; the next best of the search was taken")
@@ -53,8 +62,9 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
     click.echo(f"{model} seed {seeds[0]}: train error {last['train']:.5f}, test error {last['test']:.5f}")
 
 
-def _choice(training: FinalTraining) -> dict[str, Any]:
-    return training.candidate.model_dump() | {"failures": [_failure(passed) for passed in training.passed_over]}
+def _choice(model: str, training: FinalTraining) -> dict[str, Any]:
+    failures = [_failure(passed) for passed in training.passed_over]
+    return {"model": model, **training.candidate.model_dump(), "failures": failures}
 
 
 def _failure(passed: PassedOver) -> dict[str, Any]:
@@ -62,8 +72,8 @@ def _failure(passed: PassedOver) -> dict[str, Any]:
     return pair | {"seed": passed.seed, "failure": passed.failure.word, "epoch": passed.failure.epoch}
 
 
-def _save(stem: Path, setup: TrainingSetup, state: TrainingState) -> None:
-    save_model(stem.with_suffix(".npz"), setup.architecture, state.weights)
+def _save(stem: Path, setup: TrainingSetup, state: TrainingState, provenance: Provenance) -> None:
+    save_model(stem.with_suffix(".npz"), setup.architecture, state.weights, provenance)
     write_csv(history_frame(state.records), stem.with_suffix(".csv"))
     if setup.framework == "tensorflow":
         from mnist_core.export.keras_file import save_keras  # not at the top: NumPy models do without TensorFlow

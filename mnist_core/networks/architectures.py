@@ -5,9 +5,11 @@ operations are what has to be computed for it, step by step, with shapes and nam
 builds, exports or checks a network loops over. There are no numbers here and no arithmetic on images.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from math import prod
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from mnist_core.arrays import IMAGE_SHAPE, NUM_CLASSES, Shape
 
@@ -21,7 +23,7 @@ def _require_positive(**values: int) -> None:
             raise ValueError(f"{name} must be at least 1, not {value}")
 
 
-_STRICT_KEYS = {"extra": "forbid"}  # read by params.py's validator: an unknown field is an error
+_STRICT_KEYS = {"extra": "forbid"}  # read by pydantic: an unknown field is an error
 
 
 @dataclass(frozen=True)
@@ -70,23 +72,31 @@ class MaxPool2D:
 LayerSpec: TypeAlias = Dense | Conv2D | MaxPool2D
 Architecture: TypeAlias = tuple[LayerSpec, ...]
 
-_SPEC_TYPES: dict[str, type[LayerSpec]] = {"dense": Dense, "conv2d": Conv2D, "max_pool2d": MaxPool2D}
+_SIZES = {field.name for spec in (Dense, Conv2D, MaxPool2D) for field in fields(spec) if field.type is int}
+
+
+def _whole_sizes(layer: Any) -> Any:
+    # pydantic takes "3", 3.0 and true for 3 here, and its strict mode takes no mapping for a dataclass.
+    if isinstance(layer, dict):
+        for key, value in layer.items():
+            if key in _SIZES and type(value) is not int:
+                raise ValueError(f"{key} must be a whole number, not {value!r}")
+    return layer
+
+
+def _classifier(architecture: Architecture) -> Architecture:
+    check_classifier(architecture)
+    return architecture
+
+
+LayerDict: TypeAlias = Annotated[Annotated[LayerSpec, Field(discriminator="type")], BeforeValidator(_whole_sizes)]
+CheckedArchitecture: TypeAlias = Annotated[tuple[LayerDict, ...], AfterValidator(_classifier)]
+"""A classifier of images from layers as dictionaries, in params.yaml or a model's file; pydantic refuses others."""
 
 
 def architecture_to_dicts(architecture: Architecture) -> list[dict[str, Any]]:
-    """Return the architecture as JSON-ready dictionaries, the inverse of `architecture_from_dicts`."""
+    """Return the architecture as JSON-ready dictionaries, which `CheckedArchitecture` validates."""
     return [asdict(layer) for layer in architecture]
-
-
-def architecture_from_dicts(layers: list[dict[str, Any]]) -> Architecture:
-    """Build an architecture from dictionaries such as those of params.yaml.
-
-    Raises:
-        KeyError: a layer has no known ``type``.
-        TypeError: a layer has an unknown or a missing field.
-        ValueError: a size is not positive.
-    """
-    return tuple(_SPEC_TYPES[layer["type"]](**layer) for layer in layers)
 
 
 def has_convolutions(architecture: Architecture) -> bool:

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from mnist_core.data.dataset import load_manifest
 from mnist_core.networks.architectures import Dense
-from mnist_core.networks.model_file import save_model
+from mnist_core.networks.model_file import Provenance, save_model
 from stages.evaluate import main
 
 MODELS = Path("data/models/2a")
@@ -23,8 +24,16 @@ def project(small_project):
     for seed, answer in ((1, 4), (2, 7)):
         weights = {"dense_1.kernel": np.zeros((784, 10), "float32"), "dense_1.bias": np.zeros(10, "float32")}
         weights["dense_1.bias"][answer] = 1
-        save_model(MODELS / f"seed_{seed}.npz", (Dense(10),), weights)
-    hyperparameters = {"learning_rate": 0.5, "epochs": 7, "validation_error": 3.25}
+        provenance = Provenance(
+            model="2a",
+            seed=seed,
+            learning_rate=0.5,
+            epochs=7,
+            batch_size=20,
+            data_sha256=load_manifest(small_project / "data/prepared").sha256,
+        )
+        save_model(MODELS / f"seed_{seed}.npz", (Dense(10),), weights, provenance)
+    hyperparameters = {"model": "2a", "learning_rate": 0.5, "epochs": 7, "validation_error": 3.25}
     (MODELS / "hyperparameters.json").write_text(json.dumps(hyperparameters))
     return small_project
 
@@ -44,6 +53,8 @@ def test_scores_confusion_and_predictions(project):
         "train_error_std": 0.0,
         "test_error": 90.0,
         "test_error_std": 0.0,
+        "final_validation_error": 90.0,
+        "final_validation_error_std": 0.0,
         "learning_rate": 0.5,
         "epochs": 7,
         "validation_error": 3.25,
@@ -54,9 +65,10 @@ def test_scores_confusion_and_predictions(project):
     counted = confusion[confusion["count"] > 0]
     assert counted.values.tolist() == [[actual, 4, 4] for actual in range(10)]  # of the first seed
     with np.load(project / "data/predictions/2a.npz") as predictions:
-        probabilities = predictions["probabilities"]
-    assert (probabilities.shape, probabilities.dtype) == ((40, 10), np.float32)
-    np.testing.assert_allclose(probabilities[0, 3:5], [0.0853368, 0.2319690], rtol=1e-5)  # 1 and e of 9 + e
+        probabilities, seeds = predictions["probabilities"], predictions["seeds"]
+    assert (probabilities.shape, probabilities.dtype) == ((2, 40, 10), np.float32)
+    assert seeds.tolist() == [1, 2]
+    np.testing.assert_allclose(probabilities[0, 0, 3:5], [0.0853368, 0.2319690], rtol=1e-5)  # 1 and e of 9 + e
 
 
 def test_print_only_writes_nothing(project):
@@ -93,9 +105,9 @@ def test_a_fault_is_one_line_and_leaves_nothing(project, fault):
     break_something()
     before = outputs(project)
     result = invoke("--model", "2a")
-    line = result.output.splitlines()[-1]
+    *scored, line = result.output.splitlines()
     assert line.startswith(f"Error: {message}")
-    assert result.output.removeprefix(LINES) == line + "\n"
+    assert scored == LINES.splitlines()[: len(scored)]
     assert result.exit_code == 1
     assert outputs(project) == before
 

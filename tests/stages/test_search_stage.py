@@ -82,7 +82,7 @@ def test_missing_data_is_one_line(small_project):
         path.unlink()
     before = outputs(small_project)
     result = invoke("--model", "2a")
-    assert_one_line_and_no_output(small_project, result, before, "train_images.npy: no such file; prepare the data")
+    assert_one_line_and_no_output(small_project, result, before, "manifest.json: no such file; prepare the data")
 
 
 def test_a_search_in_which_everything_fails_is_one_line(small_project):

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from mnist_core.data.dataset import load_manifest
 from mnist_core.networks.model_file import load_model
 from stages.train import main
 
@@ -40,9 +41,18 @@ def test_every_seed_is_trained_and_saved_and_the_curves_are_their_mean(small_pro
         *(f"seed_{seed}.{suffix}" for seed in (1, 2) for suffix in suffixes),
     ]
     hyperparameters = json.loads((directory / "hyperparameters.json").read_text())
-    assert hyperparameters == {"learning_rate": 0.1, "epochs": 3, "validation_error": 5.0, "failures": []}
+    assert hyperparameters == {
+        "model": model,
+        "learning_rate": 0.1,
+        "epochs": 3,
+        "validation_error": 5.0,
+        "failures": [],
+    }
     weights = [load_model(directory / f"seed_{seed}.npz")[1]["dense_1.kernel"] for seed in (1, 2)]
     assert not np.array_equal(*weights)
+    expected = {"model": model, "seed": 2, "learning_rate": 0.1, "epochs": 3, "batch_size": 20}
+    expected["data_sha256"] = load_manifest(small_project / "data/prepared").sha256
+    load_model(directory / "seed_2.npz", expected)
     histories = [pd.read_csv(directory / f"seed_{seed}.csv") for seed in (1, 2)]
     curves = pd.read_csv(small_project / f"plots/curves/{model}.csv")
     assert curves.epoch.tolist() == histories[0].epoch.tolist() == [1, 2, 3]
