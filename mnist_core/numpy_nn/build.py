@@ -5,6 +5,7 @@ from mnist_core.networks.architectures import Architecture, Conv2D, LayerSpec, M
 from mnist_core.numpy_nn import fused, layers
 from mnist_core.numpy_nn.pixels import DenseOnLeadingColumns
 from mnist_core.numpy_nn.sequential import Network
+from mnist_core.numpy_nn.winograd import WinogradConvolution
 
 
 def build_network(
@@ -26,14 +27,14 @@ def build_network(
     for name, spec, following in specs:
         fused_with_pooling = fast and _is_fusible(spec, following)
         if fused_with_pooling != images_last:
-            named.append(("", fused.SwapImagesAndChannels()))
+            named.append(("", fused.HWCNToNHWC() if images_last else fused.NHWCToHWCN()))
             images_last = fused_with_pooling
         if isinstance(spec, MaxPool2D):
             named.append(("", layers.MaxPool2D(spec.pool_size, stride=spec.stride, padding=spec.padding)))
             continue
         parameters = weights[f"{name}.kernel"], weights[f"{name}.bias"]
         if fused_with_pooling:
-            named.append((name, fused.ConvReLUPool(*parameters)))
+            named.append((name, fused.ConvReLUPool(*parameters, _convolution(*parameters[0].shape))))
             next(specs)  # the pooling is part of the block
             continue
         if isinstance(spec, Conv2D):
@@ -47,6 +48,11 @@ def build_network(
         if spec.activation == "relu":
             named.append(("", layers.ReLU()))
     return Network(named)
+
+
+def _convolution(height: int, width: int, in_channels: int, out_channels: int) -> type[fused.Convolution]:
+    # With few channels the sums of rows would cost more than the products that they save.
+    return WinogradConvolution if (height, width) == (3, 3) and in_channels >= 4 else fused.DirectConvolution
 
 
 def _is_fusible(spec: LayerSpec, following: LayerSpec | None) -> bool:

@@ -31,8 +31,8 @@ from mnist_core.numpy_nn.threads import SWITCH_INTERVAL, default_num_threads, th
 
 Result = TypeVar("Result")
 
-_TRAINING_CHUNK = 25  # images, of networks with convolutions; others take a batch at once
-_PREDICTION_CHUNK = 50  # no buffers of a backward pass compete for the cache
+_TRAINING_CHUNK = 100  # images, of networks with convolutions; others take a batch at once
+_PREDICTION_CHUNK = 200
 _DENSE_PREDICTION_CHUNK = 1000
 
 
@@ -109,7 +109,7 @@ class NumPyClassifier:
         chunk_size = _PREDICTION_CHUNK if self._has_convolutions else _DENSE_PREDICTION_CHUNK
         chunks = [images[start : start + chunk_size] for start in range(0, len(images), chunk_size)]
         with self._threads_in_good_order():
-            return np.concatenate(self._map(lambda network, chunk: network.forward(chunk), chunks))
+            return np.concatenate(self._map(lambda network, chunk: network.predict(chunk), chunks))
 
     def loss_and_gradients(self, images: Array, labels: Array) -> tuple[float, Weights]:
         """Return the mean loss of one batch, the gradient of every parameter and that of the images as "input"."""
