@@ -2,7 +2,7 @@
 
 from mnist_core.arrays import IMAGE_SHAPE, Shape, Weights
 from mnist_core.networks.architectures import Architecture, Conv2D, LayerSpec, MaxPool2D, layer_names
-from mnist_core.numpy_nn import fused, layers
+from mnist_core.numpy_nn import fused, layers, layout
 from mnist_core.numpy_nn.pixels import DenseOnLeadingColumns
 from mnist_core.numpy_nn.sequential import Network
 from mnist_core.numpy_nn.winograd import WinogradConvolution
@@ -27,7 +27,7 @@ def build_network(
     for name, spec, following in specs:
         fused_with_pooling = fast and _is_fusible(spec, following)
         if fused_with_pooling != images_last:
-            named.append(("", fused.HWCNToNHWC() if images_last else fused.NHWCToHWCN()))
+            named.append(("", layout.HWCNToNHWC() if images_last else layout.NHWCToHWCN()))
             images_last = fused_with_pooling
         if isinstance(spec, MaxPool2D):
             named.append(("", layers.MaxPool2D(spec.pool_size, stride=spec.stride, padding=spec.padding)))

@@ -1,64 +1,28 @@
 """Convolution, ReLU and 2x2 max pooling as one block: the fast path for the pattern that CNNs repeat.
 
 It computes what `layers.Conv2D` (stride 1, same padding, odd kernel), `layers.ReLU` and `layers.MaxPool2D` (2, stride
-2, same padding) compute in turn, which the tests compare it with. Four ideas make it fast:
+2, same padding) compute in turn, which the tests compare it with. Three ideas make it fast:
 
-1. Images last. Arrays are (H, W, C, N), so that the rows of an image which a window sees can be gathered column by
-   column, and the patches of windows side by side are overlapping *views* of that copy: im2col copies rows only.
+1. Images last. Arrays are (H, W, C, N). The k rows that a row of outputs sees are gathered column by column; then the
+   patches of im2col are overlapping *views* of that copy, k columns each, and only rows are copied.
 2. One row of windows at a time: what lies between the gathered rows and the pooled row stays in the processor's cache.
-3. One patch, four outputs. The window at (i, j) pools the outputs at rows 2i, 2i+1 and columns 2j, 2j+1, which
-   together see one patch of (k+1) x (k+1) pixels. A kernel moved by a row, a column or both within a frame of that size
-   gives all four by one product.
-4. Bias and ReLU come after the maximum, on a quarter of the data: both are non-decreasing and the same for all four
+3. Bias and ReLU come after the maximum, on a quarter of the data: both are non-decreasing and the same for all four
    values, so max(relu(a_m + b)) = relu(max(a_m) + b).
 
-`winograd.py` has the same block for 3x3 kernels on many channels, with fewer multiplications.
+`winograd.py` has another convolution for the block, with fewer multiplications.
 """
 
 from typing import Protocol
 
 import numpy as np
 
-from mnist_core.arrays import Array
+from mnist_core.arrays import Array, Shape
 
 as_strided = np.lib.stride_tricks.as_strided
 
 
-class NHWCToHWCN:
-    """(N, H, W, C) -> (H, W, C, N), the layout of the blocks."""
-
-    def __init__(self) -> None:
-        self.parameters: dict[str, Array] = {}
-        self.gradients: dict[str, Array] = {}
-
-    def forward(self, inputs: Array) -> Array:
-        """Move the images' axis to the end, in memory too."""
-        return np.ascontiguousarray(inputs.transpose(1, 2, 3, 0))
-
-    def backward(self, grad_output: Array) -> Array:
-        """Move it back."""
-        return np.ascontiguousarray(grad_output.transpose(3, 0, 1, 2))
-
-
-class HWCNToNHWC:
-    """(H, W, C, N) -> (N, H, W, C), the layout of all other layers."""
-
-    def __init__(self) -> None:
-        self.parameters: dict[str, Array] = {}
-        self.gradients: dict[str, Array] = {}
-        self._inverse = NHWCToHWCN()
-
-    def forward(self, inputs: Array) -> Array:
-        """Move the images' axis to the front, in memory too."""
-        return self._inverse.backward(inputs)
-
-    def backward(self, grad_output: Array) -> Array:
-        """Move it back."""
-        return self._inverse.forward(grad_output)
-
-
 class Convolution(Protocol):
-    """How a block computes the convolution's outputs under one row of windows after the other.
+    """How a block computes the outputs of a convolution under one row of pooling windows after the other.
 
     Attributes:
         windows: the outputs under a row of windows, (2, 2, num_windows, F, N): row and column within the window, then
@@ -69,22 +33,20 @@ class Convolution(Protocol):
     windows: Array
     grad_inputs: Array
 
-    def __init__(self, shape: tuple[int, ...], kernel: Array, training: bool) -> None: ...
+    def __init__(self, shape: Shape, kernel: Array, training: bool) -> None:
+        """Allocate what inputs (H, W, C, N) of this shape need."""
 
-    def start(self, kernel: Array) -> None:
-        """Begin with the first row."""
-        ...
+    def start(self, inputs: Array, kernel: Array) -> None:
+        """Begin a forward pass."""
 
-    def forward(self, i: int, rows: list[Array]) -> None:
-        """Fill `windows` for the windows i from the k+1 rows (W, C, N) of the image that they see; zeros outside it."""
-        ...
+    def forward(self, i: int) -> None:
+        """Fill `windows` for the row i."""
 
     def backward(self, i: int, *, to_inputs: bool) -> None:
         """Add what the gradient in `windows` gives to the kernel's gradient and, if asked, to `grad_inputs`."""
-        ...
 
     def grad_kernel(self) -> Array:
-        """Return dL/dK when all rows were added."""
+        """Return dL/dK, when all rows have been added."""
         ...
 
 
@@ -104,7 +66,7 @@ class ConvReLUPool:
         self.parameters = {"kernel": kernel, "bias": bias}
         self.gradients: dict[str, Array] = {}
         self._convolution_class = convolution
-        self._buffers: dict[tuple[tuple[int, ...], bool], tuple[Convolution, _Pooling]] = {}
+        self._buffers: dict[tuple[Shape, bool], tuple[Convolution, _Pooling]] = {}
 
     def forward(self, inputs: Array) -> Array:
         """Return the pooled activations; remember the gathered rows and the winner of every window."""
@@ -113,6 +75,19 @@ class ConvReLUPool:
     def predict(self, inputs: Array) -> Array:
         """Return the pooled activations and remember nothing."""
         return self._forward(inputs, training=False)
+
+    def _forward(self, inputs: Array, *, training: bool) -> Array:
+        kernel, key = self.parameters["kernel"], (inputs.shape, training)
+        if key not in self._buffers:
+            pooling = _Pooling(inputs.shape, kernel, training)
+            self._buffers[key] = self._convolution_class(inputs.shape, kernel, training), pooling
+        convolution, pooling = self._current = self._buffers[key]
+        convolution.start(inputs, kernel)
+        pooling.bias[...] = self.parameters["bias"][:, None]
+        for i in range(len(pooling.pooled)):
+            convolution.forward(i)
+            pooling.forward(i, convolution.windows)
+        return pooling.pooled
 
     def backward(self, grad_output: Array) -> Array:
         """Fill `gradients` and return dL/dX."""
@@ -123,64 +98,50 @@ class ConvReLUPool:
         """Fill `gradients` only: the first layer of a network has no use for dL/dX in training."""
         self._backward(grad_output, to_inputs=False)
 
-    def _forward(self, inputs: Array, *, training: bool) -> Array:
-        kernel, key = self.parameters["kernel"], (inputs.shape, training)
-        if key not in self._buffers:
-            pooling = _Pooling(inputs.shape, kernel, training)
-            self._buffers[key] = self._convolution_class(inputs.shape, kernel, training), pooling
-        convolution, pooling = self._current = self._buffers[key]
-        convolution.start(kernel)
-        pooling.start(self.parameters["bias"])
-        size, outside = len(kernel), np.zeros_like(inputs[0])
-        rows = [*[outside] * (size // 2), *inputs, *[outside] * (size // 2 + 1)]
-        for i in range(len(pooling.pooled)):
-            convolution.forward(i, rows[2 * i : 2 * i + size + 1])
-            pooling.forward(i, convolution.windows)
-        return pooling.pooled
-
     def _backward(self, grad_output: Array, *, to_inputs: bool) -> None:
         convolution, pooling = self._current
         grad_bias = np.zeros_like(self.parameters["bias"])
         for i in range(len(pooling.pooled)):
-            grad_bias += pooling.backward(i, grad_output[i], convolution.windows)
+            grad_bias += pooling.backward(i, convolution.windows, grad_output[i])
             convolution.backward(i, to_inputs=to_inputs)
         self.gradients = {"kernel": convolution.grad_kernel(), "bias": grad_bias}
 
 
 class DirectConvolution:
-    """With the kernel as a matrix K (F, k * k * C) and the patches P of a row of outputs: Y = K P for every output."""
+    """With the kernel as a matrix K (F, k * k * C) and a patch P (k * k * C, N) for every output: Y = K P."""
 
-    def __init__(self, shape: tuple[int, ...], kernel: Array, training: bool) -> None:
+    def __init__(self, shape: Shape, kernel: Array, training: bool) -> None:
         height, width, channels, num_images = shape
-        size, pad, filters = len(kernel), len(kernel) // 2, kernel.shape[3]
+        size, pad, filters, dtype = len(kernel), len(kernel) // 2, kernel.shape[3], kernel.dtype
         num_rows, num_windows, length = -(-height // 2), -(-width // 2), size * size * channels
-        self._kernel_shape, self._keeps_all = kernel.shape, training
-        # The columns of padding are never written, and stay zero.
-        padded_width = 2 * num_windows + size - 1
-        gathered = np.zeros((num_rows if training else 1, 2, padded_width, size, channels, num_images), kernel.dtype)
-        self._gathered = gathered[:, :, pad : pad + width].swapaxes(2, 3)  # (num_rows, 2, k, W, C, N)
+        self._kernel_shape = kernel.shape
+        # Padding is never written, and stays zero, here and in `gathered`.
+        padded = np.zeros((2 * num_rows + size - 1, width, channels, num_images), dtype)
+        self._interior = padded[pad : pad + height]
+        row, *others = padded.strides
+        self._rows = as_strided(padded, (num_rows, 2, size, *padded.shape[1:]), (2 * row, row, row, *others))
+        columns = 2 * num_windows + size - 1
+        gathered = np.zeros((num_rows if training else 1, 2, columns, size, channels, num_images), dtype)
+        self._gathered = gathered[:, :, pad : pad + width].swapaxes(2, 3)  # like _rows
         row, two, column, _, channel, image = gathered.strides
-        self._patches = as_strided(  # k columns in a row; the next patch begins one column further
-            gathered,
-            (len(gathered), 2, 2, num_windows, length, num_images),
-            (row, two, column, 2 * column, channel, image),
-        )
-        self.windows = np.zeros((2, 2, num_windows, filters, num_images), kernel.dtype)
-        self._products = np.zeros((2, 2, num_windows, filters, length), kernel.dtype)
-        self._grad_padded = np.zeros((2 * num_rows + size - 1, padded_width, channels, num_images), kernel.dtype)
+        # A patch is k columns in a row; the next one begins a column further.
+        patches_shape = len(gathered), 2, 2, num_windows, length, num_images
+        self._patches = as_strided(gathered, patches_shape, (row, two, column, 2 * column, channel, image))
+        self.windows = np.zeros((2, 2, num_windows, filters, num_images), dtype)
+        self._products = np.zeros((2, 2, num_windows, filters, length), dtype)
+        self._grad_padded = np.zeros((len(padded), columns, channels, num_images), dtype)
         self.grad_inputs = self._grad_padded[pad : pad + height, pad : pad + width]
 
-    def start(self, kernel: Array) -> None:
-        """Bring the kernel into the order of a patch: column, row, channel."""
+    def start(self, inputs: Array, kernel: Array) -> None:
+        """Pad the images; bring the kernel into the order of a patch: column, row, channel."""
+        self._interior[...] = inputs
         self._matrix = np.ascontiguousarray(kernel.transpose(3, 1, 0, 2)).reshape(kernel.shape[3], -1)
         self._grad_matrix = np.zeros_like(self._matrix)
 
-    def forward(self, i: int, rows: list[Array]) -> None:
+    def forward(self, i: int) -> None:
         """Gather the k rows that each of the two rows of outputs sees, and multiply."""
-        slot = i if self._keeps_all else 0
-        for two in range(2):
-            for u in range(len(rows) - 1):
-                self._gathered[slot, two, u] = rows[two + u]
+        slot = i % len(self._gathered)
+        self._gathered[slot] = self._rows[i]
         np.matmul(self._matrix, self._patches[slot], out=self.windows)
 
     def backward(self, i: int, *, to_inputs: bool) -> None:
@@ -210,23 +171,19 @@ class DirectConvolution:
 class _Pooling:
     """Pooling, bias and ReLU of one row of windows after the other; which outputs won is remembered as bools."""
 
-    def __init__(self, shape: tuple[int, ...], kernel: Array, training: bool) -> None:
+    def __init__(self, shape: Shape, kernel: Array, training: bool) -> None:
         height, width, _, num_images = shape
-        num_rows, self._keeps_all = -(-height // 2), training
+        num_rows, self._training = -(-height // 2), training
         self._odd_height, self._odd_width = height % 2 == 1, width % 2 == 1
         row = -(-width // 2), kernel.shape[3], num_images
         self.pooled = np.zeros((num_rows, *row), kernel.dtype)
         # Full arrays: NumPy's sums and maxima of an array and a number, or a column, take several times as long.
-        self._bias, self._zeros, self._passed_on = np.zeros((3, *row), kernel.dtype)
-        self._halves = np.zeros((2, *row), kernel.dtype)  # of the windows: upper and lower
+        self.bias, self._zeros, self._passed_on = np.zeros((3, *row), kernel.dtype)
+        self._halves = np.zeros((2, *row), kernel.dtype)  # the upper and the lower one of each window
         kept = num_rows if training else 0
         self._left_won = np.zeros((kept, 2, *row), bool)
         self._upper_won, self._is_positive = np.zeros((2, kept, *row), bool)
         self._ones = np.ones(num_images, kernel.dtype)
-
-    def start(self, bias: Array) -> None:
-        """Take the bias."""
-        self._bias[...] = bias[:, None]
 
     def forward(self, i: int, windows: Array) -> None:
         """Write row i to `pooled`."""
@@ -239,15 +196,15 @@ class _Pooling:
         pooled = self.pooled[i]
         np.maximum(left, right, out=self._halves)
         np.maximum(upper, lower, out=pooled)
-        np.add(pooled, self._bias, out=pooled)
+        np.add(pooled, self.bias, out=pooled)
         np.maximum(pooled, self._zeros, out=pooled)
-        if self._keeps_all:
+        if self._training:
             np.greater_equal(left, right, out=self._left_won[i])  # of equal ones the left
             np.greater_equal(upper, lower, out=self._upper_won[i])
             np.greater(pooled, self._zeros, out=self._is_positive[i])
 
-    def backward(self, i: int, grad_output: Array, windows: Array) -> Array:
-        """Replace the outputs under row i by their gradient; return the gradient of the bias, (F,).
+    def backward(self, i: int, windows: Array, grad_output: Array) -> Array:
+        """Fill `windows` with the gradient of the outputs under row i; return the gradient of the bias, (F,).
 
         What one half of a window has won is gone for the other. Bools are cast before they multiply: NumPy's product of
         floats and bools takes more than twice as long.

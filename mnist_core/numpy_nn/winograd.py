@@ -8,7 +8,7 @@ which only pays with several channels. Along the width, three columns in a row a
 
 import numpy as np
 
-from mnist_core.arrays import Array
+from mnist_core.arrays import Array, Shape
 from mnist_core.numpy_nn.fused import as_strided
 
 # The kernel's three rows -> the four transformed kernels.
@@ -18,11 +18,10 @@ _KERNEL_TRANSFORM = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 
 class WinogradConvolution:
     """A `fused.Convolution` for 3x3 kernels; up to rounding, for the sums are others than in `DirectConvolution`."""
 
-    def __init__(self, shape: tuple[int, ...], kernel: Array, training: bool) -> None:
+    def __init__(self, shape: Shape, kernel: Array, training: bool) -> None:
         height, width, channels, num_images = shape
         filters, dtype = kernel.shape[3], kernel.dtype
         num_rows, num_windows = -(-height // 2), -(-width // 2)
-        self._keeps_all = training
         # The columns of padding are never written, and stay zero; so they do in `grad_products`.
         transformed = np.zeros((num_rows if training else 1, 4, 2 * num_windows + 2, channels, num_images), dtype)
         self._transformed = transformed[:, :, 1 : 1 + width]
@@ -44,27 +43,28 @@ class WinogradConvolution:
         self._grad_rows = np.zeros((2 * num_rows + 2, width, channels, num_images), dtype)
         self.grad_inputs = self._grad_rows[1 : 1 + height]
 
-    def start(self, kernel: Array) -> None:
-        """Transform the kernel; see `Convolution`."""
+    def start(self, inputs: Array, kernel: Array) -> None:
+        """Surround the images by rows of zeros, and transform the kernel."""
+        outside = np.zeros_like(inputs[0])
+        self._rows = [outside, *inputs, outside, outside]
         kernels = np.tensordot(_KERNEL_TRANSFORM.astype(kernel.dtype), kernel, 1)  # (4, 3, C, F)
         _, _, channels, filters = kernels.shape
         self._matrices = np.ascontiguousarray(kernels.transpose(0, 3, 1, 2)).reshape(4, 1, 1, filters, -1)
         self._adjoints = np.ascontiguousarray(kernels[:, ::-1].transpose(0, 2, 1, 3)).reshape(4, 1, channels, -1)
         self._grad_kernels = np.zeros((4, filters, 3 * channels), kernel.dtype)
 
-    def forward(self, i: int, rows: list[Array]) -> None:
+    def forward(self, i: int) -> None:
         """Transform the four rows, multiply, and add the products up to two rows of outputs."""
-        slot = i if self._keeps_all else 0
-        t, m, (upper, lower) = self._transformed[slot], self._products, self.windows
+        slot = i % len(self._transformed)
+        rows, t, m = self._rows[2 * i : 2 * i + 4], self._transformed[slot], self._products
         np.subtract(rows[0], rows[2], out=t[0])
         np.add(rows[1], rows[2], out=t[1])
         np.subtract(rows[2], rows[1], out=t[2])
         np.subtract(rows[3], rows[1], out=t[3])
         np.matmul(self._matrices, self._triples_of_windows[slot], out=m)
-        np.add(m[1], m[2], out=upper)
-        upper += m[0]
-        np.subtract(m[1], m[2], out=lower)
-        lower += m[3]
+        np.add(m[1], m[2], out=self.windows[0])
+        np.subtract(m[1], m[2], out=self.windows[1])
+        self.windows += m[::3]
 
     def backward(self, i: int, *, to_inputs: bool) -> None:
         """Take the adjoint of every step of `forward`, in reverse order."""

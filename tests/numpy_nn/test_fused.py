@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mnist_core.numpy_nn import layers
-from mnist_core.numpy_nn.fused import ConvReLUPool, DirectConvolution, HWCNToNHWC, NHWCToHWCN
+from mnist_core.numpy_nn.fused import ConvReLUPool, DirectConvolution
+from mnist_core.numpy_nn.layout import HWCNToNHWC, NHWCToHWCN
 from mnist_core.numpy_nn.winograd import WinogradConvolution
 
 CONVOLUTIONS = [(1, DirectConvolution), (3, DirectConvolution), (3, WinogradConvolution), (5, DirectConvolution)]
