@@ -17,16 +17,15 @@ from typing import Protocol
 import numpy as np
 
 from mnist_core.arrays import Array, Shape
-
-as_strided = np.lib.stride_tricks.as_strided
+from mnist_core.numpy_nn.layout import left_and_right, overlapping_columns
 
 
 class Convolution(Protocol):
     """How a block computes the outputs of a convolution under one row of pooling windows after the other.
 
     Attributes:
-        windows: the outputs under a row of windows, (2, 2, num_windows, F, N): row and column within the window, then
-            window, filter, image. In the backward pass their gradient takes their place.
+        windows: the outputs under a row of windows, and their gradient in the backward pass; (2, 2, num_windows, F, N):
+            row and column within the window, then window, filter, image.
         grad_inputs: dL/dX, (H, W, C, N).
     """
 
@@ -54,18 +53,14 @@ class ConvReLUPool:
     """Y = maxpool(relu(conv(X))): (H, W, in_channels, N) -> (ceil(H/2), ceil(W/2), out_channels, N).
 
     The kernel is (k, k, in_channels, out_channels) with k odd, the bias (out_channels,). Of equal maxima the first in
-    row-major order is the winner, as in `layers.MaxPool2D`.
-
-    Buffers are allocated on the first call with a shape and reused: outputs and input gradients are valid until the
-    next call.
+    row-major order is the winner, as in `layers.MaxPool2D`. Outputs and input gradients are valid until the next call.
     """
 
     def __init__(self, kernel: Array, bias: Array, convolution: type[Convolution]) -> None:
         if kernel.shape[0] % 2 == 0:
             raise ValueError(f"the kernel's size must be odd, not {kernel.shape[0]}")
-        self.parameters = {"kernel": kernel, "bias": bias}
-        self.gradients: dict[str, Array] = {}
         self._convolution_class = convolution
+        self.parameters, self.gradients = {"kernel": kernel, "bias": bias}, dict[str, Array]()
         self._buffers: dict[tuple[Shape, bool], tuple[Convolution, _Pooling]] = {}
 
     def forward(self, inputs: Array) -> Array:
@@ -81,7 +76,9 @@ class ConvReLUPool:
         if key not in self._buffers:
             pooling = _Pooling(inputs.shape, kernel, training)
             self._buffers[key] = self._convolution_class(inputs.shape, kernel, training), pooling
-        convolution, pooling = self._current = self._buffers[key]
+        convolution, pooling = self._buffers[key]
+        if training:
+            self._current = convolution, pooling  # for `backward`
         convolution.start(inputs, kernel)
         pooling.bias[...] = self.parameters["bias"][:, None]
         for i in range(len(pooling.pooled)):
@@ -113,23 +110,18 @@ class DirectConvolution:
     def __init__(self, shape: Shape, kernel: Array, training: bool) -> None:
         height, width, channels, num_images = shape
         size, pad, filters, dtype = len(kernel), len(kernel) // 2, kernel.shape[3], kernel.dtype
-        num_rows, num_windows, length = -(-height // 2), -(-width // 2), size * size * channels
+        num_rows, num_windows = -(-height // 2), -(-width // 2)
         self._kernel_shape = kernel.shape
         # Padding is never written, and stays zero, here and in `gathered`.
-        padded = np.zeros((2 * num_rows + size - 1, width, channels, num_images), dtype)
-        self._interior = padded[pad : pad + height]
-        row, *others = padded.strides
-        self._rows = as_strided(padded, (num_rows, 2, size, *padded.shape[1:]), (2 * row, row, row, *others))
+        self._padded = np.zeros((2 * num_rows + size - 1, width, channels, num_images), dtype)
+        self._interior = self._padded[pad : pad + height]
         columns = 2 * num_windows + size - 1
         gathered = np.zeros((num_rows if training else 1, 2, columns, size, channels, num_images), dtype)
-        self._gathered = gathered[:, :, pad : pad + width].swapaxes(2, 3)  # like _rows
-        row, two, column, _, channel, image = gathered.strides
-        # A patch is k columns in a row; the next one begins a column further.
-        patches_shape = len(gathered), 2, 2, num_windows, length, num_images
-        self._patches = as_strided(gathered, patches_shape, (row, two, column, 2 * column, channel, image))
+        self._gathered = gathered[:, :, pad : pad + width].swapaxes(2, 3)  # (num_rows, 2, k, W, C, N)
+        self._patches = left_and_right(overlapping_columns(gathered.reshape(*gathered.shape[:3], -1, num_images), size))
         self.windows = np.zeros((2, 2, num_windows, filters, num_images), dtype)
-        self._products = np.zeros((2, 2, num_windows, filters, length), dtype)
-        self._grad_padded = np.zeros((len(padded), columns, channels, num_images), dtype)
+        self._products = np.zeros((2, 2, num_windows, filters, size * size * channels), dtype)
+        self._grad_padded = np.zeros((len(self._padded), columns, channels, num_images), dtype)
         self.grad_inputs = self._grad_padded[pad : pad + height, pad : pad + width]
 
     def start(self, inputs: Array, kernel: Array) -> None:
@@ -140,15 +132,13 @@ class DirectConvolution:
 
     def forward(self, i: int) -> None:
         """Gather the k rows that each of the two rows of outputs sees, and multiply."""
-        slot = i % len(self._gathered)
-        self._gathered[slot] = self._rows[i]
+        slot, size = i % len(self._gathered), len(self._gathered[0, 0])
+        for a in range(2):
+            self._gathered[slot, a] = self._padded[2 * i + a : 2 * i + a + size]
         np.matmul(self._matrix, self._patches[slot], out=self.windows)
 
     def backward(self, i: int, *, to_inputs: bool) -> None:
-        """Given G = dL/dY: dL/dK = sum over the outputs of G P^T, and dL/dP = K^T G.
-
-        dL/dX adds every entry of dL/dP back to the pixel that it was copied from (scatter).
-        """
+        """Given G = dL/dY: dL/dK is the sum of G P^T; dL/dP = K^T G is added to the pixels of the patch (scatter)."""
         np.matmul(self.windows, self._patches[i].swapaxes(3, 4), out=self._products)
         self._grad_matrix += self._products.sum(axis=(0, 1, 2))
         if not to_inputs:
@@ -164,8 +154,8 @@ class DirectConvolution:
     def grad_kernel(self) -> Array:
         """Return dL/dK in the kernel's own order."""
         size, _, channels, filters = self._kernel_shape
-        grad_kernel = self._grad_matrix.reshape(filters, size, size, channels).transpose(2, 1, 3, 0)
-        return np.ascontiguousarray(grad_kernel)
+        grad_kernel = self._grad_matrix.reshape(filters, size, size, channels)
+        return np.ascontiguousarray(grad_kernel.transpose(2, 1, 3, 0))
 
 
 class _Pooling:
@@ -173,9 +163,8 @@ class _Pooling:
 
     def __init__(self, shape: Shape, kernel: Array, training: bool) -> None:
         height, width, _, num_images = shape
-        num_rows, self._training = -(-height // 2), training
-        self._odd_height, self._odd_width = height % 2 == 1, width % 2 == 1
-        row = -(-width // 2), kernel.shape[3], num_images
+        num_rows, row = -(-height // 2), (-(-width // 2), kernel.shape[3], num_images)
+        self._odd_height, self._odd_width, self._training = height % 2 == 1, width % 2 == 1, training
         self.pooled = np.zeros((num_rows, *row), kernel.dtype)
         # Full arrays: NumPy's sums and maxima of an array and a number, or a column, take several times as long.
         self.bias, self._zeros, self._passed_on = np.zeros((3, *row), kernel.dtype)

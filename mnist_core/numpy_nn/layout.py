@@ -1,4 +1,4 @@
-"""Layers that move the axis of the images: to the end for the blocks of `fused.py`, and back."""
+"""The layout of the blocks of `fused.py`: layers that move the axis of the images to the end and back, and views."""
 
 import numpy as np
 
@@ -35,3 +35,17 @@ class HWCNToNHWC:
     def backward(self, grad_output: Array) -> Array:
         """Move them back to the end."""
         return np.ascontiguousarray(grad_output.transpose(1, 2, 3, 0))
+
+
+def overlapping_columns(columns: Array, size: int) -> Array:
+    """View (..., W + size - 1, R, N) as (..., W, size * R, N): the `size` columns from each one on."""
+    *others, width, length, num_images = columns.shape
+    return np.lib.stride_tricks.as_strided(
+        columns, (*others, width - size + 1, size * length, num_images), columns.strides
+    )
+
+
+def left_and_right(columns: Array) -> Array:
+    """View (..., 2 * num_windows, R, N) as (..., 2, num_windows, R, N): the left columns of all windows first."""
+    *others, width, length, num_images = columns.shape
+    return columns.reshape(*others, width // 2, 2, length, num_images).swapaxes(-4, -3)
