@@ -14,9 +14,10 @@ from mnist_core.networks.architectures import (
     ReLU,
     operations,
 )
-from mnist_core.numpy_nn import fused, layers
+from mnist_core.numpy_nn import fused, layers, layout
 from mnist_core.numpy_nn.pixels import DenseOnLeadingColumns
 from mnist_core.numpy_nn.sequential import NamedLayer, Network
+from mnist_core.numpy_nn.winograd import WinogradConvolution
 
 
 def build_network(
@@ -60,10 +61,11 @@ def _fast_layers(steps: list[Operation], weights: Weights) -> list[NamedLayer]:
     while steps:
         step, is_block = steps[0], _is_block(steps[:3])
         if is_block != images_last:
-            named.append(("", fused.SwapImagesAndChannels()))
+            named.append(("", layout.HWCNToNHWC() if images_last else layout.NHWCToHWCN()))
             images_last = is_block
         if is_block:
-            named.append((step.name, fused.ConvReLUPool(weights[f"{step.name}.kernel"], weights[f"{step.name}.bias"])))
+            kernel, bias = weights[f"{step.name}.kernel"], weights[f"{step.name}.bias"]
+            named.append((step.name, fused.ConvReLUPool(kernel, bias, _convolution(kernel.shape))))
         elif isinstance(step, Linear) and len(named) == 1:  # nothing but Flatten stands before it
             kernel, bias = weights[f"{step.name}.kernel"], weights[f"{step.name}.bias"]
             named.append((step.name, DenseOnLeadingColumns(kernel, bias)))
@@ -71,6 +73,12 @@ def _fast_layers(steps: list[Operation], weights: Weights) -> list[NamedLayer]:
             named.append((step.name, layer_of(step, weights)))
         steps = steps[3 if is_block else 1 :]
     return named
+
+
+def _convolution(kernel_shape: Shape) -> type[fused.Convolution]:
+    # With few channels the sums of rows would cost more than the products that they save.
+    is_worth_it = kernel_shape[:2] == (3, 3) and kernel_shape[2] >= 4
+    return WinogradConvolution if is_worth_it else fused.DirectConvolution
 
 
 def _is_block(steps: list[Operation]) -> bool:

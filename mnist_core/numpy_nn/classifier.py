@@ -18,8 +18,8 @@ from mnist_core.numpy_nn.pixels import reading_rows
 from mnist_core.numpy_nn.sequential import Network
 from mnist_core.numpy_nn.threads import Crew, default_num_threads, one_blas_thread_each
 
-_TRAINING_CHUNK = 25  # images, of networks with convolutions; others take a batch at once
-_PREDICTION_CHUNK = 50  # no buffers of a backward pass compete for the cache
+_TRAINING_CHUNK = 100  # images, of networks with convolutions; others take a batch at once
+_PREDICTION_CHUNK = 200
 _DENSE_PREDICTION_CHUNK = 1000
 
 
@@ -87,7 +87,7 @@ class NumPyClassifier:
         self._check_shape(images)
         chunks = list(_slices(images, _PREDICTION_CHUNK if self._has_convolutions else _DENSE_PREDICTION_CHUNK))
         with self._threads():
-            return np.concatenate(self._crew.map(lambda network, chunk: network.forward(chunk), chunks))
+            return np.concatenate(self._crew.map(lambda network, chunk: network.predict(chunk), chunks))
 
     def loss_and_gradients(self, images: Array, labels: Array) -> tuple[float, Weights]:
         """Return the mean loss of one batch, the gradient of every parameter and that of the images as "input"."""

@@ -3,207 +3,210 @@
 It computes what `layers.Conv2D` (stride 1, same padding, odd kernel), `layers.ReLU` and `layers.MaxPool2D` (2, stride
 2, same padding) compute in turn, which the tests compare it with. Three ideas make it fast:
 
-1. Images last. Arrays are (channels, height, width, images): every slice of rows or columns is contiguous in the
-   images, and a chunk of images is small enough to stay in the processor's cache.
-2. Few, large copies and products. The window at (p, q) pools the outputs at rows 2p, 2p+1 and columns 2q, 2q+1, which
-   together see one patch of (k+1) x (k+1) input pixels. Such patches have stride 2, so there are four times fewer of
-   them than im2col has. The first k rows of a patch give the two upper outputs, the last k rows the two lower ones:
-   each by one product with two copies of the kernel, at columns 0 and 1 of a frame of k x (k+1).
+1. Images last. Arrays are (H, W, C, N). The k rows that a row of outputs sees are gathered column by column; then the
+   patches of im2col are overlapping *views* of that copy, k columns each, and only rows are copied.
+2. One row of windows at a time: what lies between the gathered rows and the pooled row stays in the processor's cache.
 3. Bias and ReLU come after the maximum, on a quarter of the data: both are non-decreasing and the same for all four
-   values, so max(relu(x_i + b)) = relu(max(x_i) + b).
+   values, so max(relu(a_m + b)) = relu(max(a_m) + b).
+
+`winograd.py` has another convolution for the block, with fewer multiplications.
 """
+
+from typing import Protocol
 
 import numpy as np
 
-from mnist_core.arrays import Array
+from mnist_core.arrays import Array, Shape
+from mnist_core.numpy_nn.layout import left_and_right, overlapping_columns
 
 
-class SwapImagesAndChannels:
-    """(N, H, W, C) -> (C, H, W, N), the layout of `ConvReLUPool`; and back, for it is its own inverse."""
+class Convolution(Protocol):
+    """How a block computes the outputs of a convolution under one row of pooling windows after the other.
 
-    def __init__(self) -> None:
-        self.parameters: dict[str, Array] = {}
-        self.gradients: dict[str, Array] = {}
+    Attributes:
+        windows: the outputs under a row of windows, and their gradient in the backward pass; (2, 2, num_windows, F, N):
+            row and column within the window, then window, filter, image.
+        grad_inputs: dL/dX, (H, W, C, N).
+    """
 
-    def forward(self, inputs: Array) -> Array:
-        """Exchange the first and the last axis, in memory too."""
-        return np.ascontiguousarray(inputs.transpose(3, 1, 2, 0))
+    windows: Array
+    grad_inputs: Array
 
-    def backward(self, grad_output: Array) -> Array:
-        """Exchange them back."""
-        return self.forward(grad_output)
+    def __init__(self, shape: Shape, kernel: Array, training: bool) -> None:
+        """Allocate what inputs (H, W, C, N) of this shape need."""
+
+    def start(self, inputs: Array, kernel: Array) -> None:
+        """Begin a forward pass."""
+
+    def forward(self, i: int) -> None:
+        """Fill `windows` for the row i."""
+
+    def backward(self, i: int, *, to_inputs: bool) -> None:
+        """Add what the gradient in `windows` gives to the kernel's gradient and, if asked, to `grad_inputs`."""
+
+    def grad_kernel(self) -> Array:
+        """Return dL/dK, when all rows have been added."""
+        ...
 
 
 class ConvReLUPool:
-    """Y = maxpool(relu(conv(X))): (in_channels, H, W, N) -> (out_channels, ceil(H/2), ceil(W/2), N).
+    """Y = maxpool(relu(conv(X))): (H, W, in_channels, N) -> (ceil(H/2), ceil(W/2), out_channels, N).
 
     The kernel is (k, k, in_channels, out_channels) with k odd, the bias (out_channels,). Of equal maxima the first in
-    row-major order is the winner, as in `layers.MaxPool2D`.
-
-    Buffers are allocated on the first call with a shape and reused: outputs and input gradients are valid until the
-    next call.
+    row-major order is the winner, as in `layers.MaxPool2D`. Outputs and input gradients are valid until the next call.
     """
 
-    def __init__(self, kernel: Array, bias: Array) -> None:
+    def __init__(self, kernel: Array, bias: Array, convolution: type[Convolution]) -> None:
         if kernel.shape[0] % 2 == 0:
             raise ValueError(f"the kernel's size must be odd, not {kernel.shape[0]}")
-        self.parameters = {"kernel": kernel, "bias": bias}
-        self.gradients: dict[str, Array] = {}
-        self._buffers: dict[tuple[int, ...], _Buffers] = {}
-        size, _, channels, filters = kernel.shape
-        self._frames = np.zeros((2 * filters, size * (size + 1) * channels), kernel.dtype)
+        self._convolution_class = convolution
+        self.parameters, self.gradients = {"kernel": kernel, "bias": bias}, dict[str, Array]()
+        self._buffers: dict[tuple[Shape, bool], tuple[Convolution, _Pooling]] = {}
 
     def forward(self, inputs: Array) -> Array:
-        """Return the pooled activations and remember the patches and the four planes of outputs under the windows.
+        """Return the pooled activations; remember the gathered rows and the winner of every window."""
+        return self._forward(inputs, training=True)
 
-        With the frames E, and U and V the first and the last k rows of all patches: the two upper planes are E U, the
-        two lower ones E V.
-        """
-        if inputs.shape not in self._buffers:
-            self._buffers[inputs.shape] = _Buffers(inputs.shape, self.parameters["kernel"])
-        buffers = self._current = self._buffers[inputs.shape]
-        buffers.copy_patches(inputs)
-        _embed(self.parameters["kernel"], self._frames)
-        np.matmul(self._frames, buffers.first_rows, out=buffers.upper)
-        np.matmul(self._frames, buffers.last_rows, out=buffers.lower)
+    def predict(self, inputs: Array) -> Array:
+        """Return the pooled activations and remember nothing."""
+        return self._forward(inputs, training=False)
 
-        for overhang in buffers.overhangs:
-            overhang[...] = -np.inf  # outside the image: must not win
-        np.max(buffers.planes, axis=0, out=buffers.maximum)
-        np.add(buffers.maximum, self.parameters["bias"][:, None, None, None], out=buffers.pooled)
-        # An array of zeros: NumPy's maximum of an array and a number is five times slower.
-        outputs: Array = np.maximum(buffers.pooled, buffers.zeros, out=buffers.pooled)
-        return outputs
+    def _forward(self, inputs: Array, *, training: bool) -> Array:
+        kernel, key = self.parameters["kernel"], (inputs.shape, training)
+        if key not in self._buffers:
+            pooling = _Pooling(inputs.shape, kernel, training)
+            self._buffers[key] = self._convolution_class(inputs.shape, kernel, training), pooling
+        convolution, pooling = self._buffers[key]
+        if training:
+            self._current = convolution, pooling  # for `backward`
+        convolution.start(inputs, kernel)
+        pooling.bias[...] = self.parameters["bias"][:, None]
+        for i in range(len(pooling.pooled)):
+            convolution.forward(i)
+            pooling.forward(i, convolution.windows)
+        return pooling.pooled
 
     def backward(self, grad_output: Array) -> Array:
-        """Fill `gradients` and return dL/dX.
-
-        dL/dU = E^T G_upper and dL/dV = E^T G_lower. U and V share all patch rows but the first and the last; for the
-        shared ones a single product with both frames, one above the other, adds the two up. Then every patch entry
-        adds to the pixel that it was copied from.
-        """
-        self.backward_parameters(grad_output)
-        buffers, row = self._current, self._current.row
-        both = np.concatenate([self._frames[:, row:], self._frames[:, :-row]])
-        np.matmul(self._frames[:, :row].T, buffers.upper, out=buffers.grad_patches[:row])
-        np.matmul(both.T, buffers.outputs, out=buffers.grad_patches[row:-row])
-        np.matmul(self._frames[:, -row:].T, buffers.lower, out=buffers.grad_patches[-row:])
-        return buffers.add_patches()
+        """Fill `gradients` and return dL/dX."""
+        self._backward(grad_output, to_inputs=True)
+        return self._current[0].grad_inputs
 
     def backward_parameters(self, grad_output: Array) -> None:
-        """Fill `gradients` only: the first layer of a network has no use for dL/dX in training.
+        """Fill `gradients` only: the first layer of a network has no use for dL/dX in training."""
+        self._backward(grad_output, to_inputs=False)
 
-        The planes' gradient G takes the planes' place: each window's whole gradient, if ReLU lets it through, in the
-        plane of its winner. dL/dE = G_upper U^T + G_lower V^T folds back into the kernel.
+    def _backward(self, grad_output: Array, *, to_inputs: bool) -> None:
+        convolution, pooling = self._current
+        grad_bias = np.zeros_like(self.parameters["bias"])
+        for i in range(len(pooling.pooled)):
+            grad_bias += pooling.backward(i, convolution.windows, grad_output[i])
+            convolution.backward(i, to_inputs=to_inputs)
+        self.gradients = {"kernel": convolution.grad_kernel(), "bias": grad_bias}
+
+
+class DirectConvolution:
+    """With the kernel as a matrix K (F, k * k * C) and a patch P (k * k * C, N) for every output: Y = K P."""
+
+    def __init__(self, shape: Shape, kernel: Array, training: bool) -> None:
+        height, width, channels, num_images = shape
+        size, pad, filters, dtype = len(kernel), len(kernel) // 2, kernel.shape[3], kernel.dtype
+        num_rows, num_windows = -(-height // 2), -(-width // 2)
+        self._kernel_shape = kernel.shape
+        # Padding is never written, and stays zero, here and in `gathered`.
+        self._padded = np.zeros((2 * num_rows + size - 1, width, channels, num_images), dtype)
+        self._interior = self._padded[pad : pad + height]
+        columns = 2 * num_windows + size - 1
+        gathered = np.zeros((num_rows if training else 1, 2, columns, size, channels, num_images), dtype)
+        self._gathered = gathered[:, :, pad : pad + width].swapaxes(2, 3)  # (num_rows, 2, k, W, C, N)
+        self._patches = left_and_right(overlapping_columns(gathered.reshape(*gathered.shape[:3], -1, num_images), size))
+        self.windows = np.zeros((2, 2, num_windows, filters, num_images), dtype)
+        self._products = np.zeros((2, 2, num_windows, filters, size * size * channels), dtype)
+        self._grad_padded = np.zeros((len(self._padded), columns, channels, num_images), dtype)
+        self.grad_inputs = self._grad_padded[pad : pad + height, pad : pad + width]
+
+    def start(self, inputs: Array, kernel: Array) -> None:
+        """Pad the images; bring the kernel into the order of a patch: column, row, channel."""
+        self._interior[...] = inputs
+        self._matrix = np.ascontiguousarray(kernel.transpose(3, 1, 0, 2)).reshape(kernel.shape[3], -1)
+        self._grad_matrix = np.zeros_like(self._matrix)
+
+    def forward(self, i: int) -> None:
+        """Gather the k rows that each of the two rows of outputs sees, and multiply."""
+        slot, size = i % len(self._gathered), len(self._gathered[0, 0])
+        for a in range(2):
+            self._gathered[slot, a] = self._padded[2 * i + a : 2 * i + a + size]
+        np.matmul(self._matrix, self._patches[slot], out=self.windows)
+
+    def backward(self, i: int, *, to_inputs: bool) -> None:
+        """Given G = dL/dY: dL/dK is the sum of G P^T; dL/dP = K^T G is added to the pixels of the patch (scatter)."""
+        np.matmul(self.windows, self._patches[i].swapaxes(3, 4), out=self._products)
+        self._grad_matrix += self._products.sum(axis=(0, 1, 2))
+        if not to_inputs:
+            return
+        if i == 0:
+            self._grad_padded[...] = 0
+        size, _, channels, _ = self._kernel_shape
+        _, _, num_windows, _, num_images = self.windows.shape
+        grad_patches = (self._matrix.T @ self.windows).reshape(2, 2, num_windows, size, size, channels, num_images)
+        for a, b, u, v in np.ndindex(2, 2, size, size):
+            self._grad_padded[2 * i + a + u, b + v :: 2][:num_windows] += grad_patches[a, b, :, v, u]
+
+    def grad_kernel(self) -> Array:
+        """Return dL/dK in the kernel's own order."""
+        size, _, channels, filters = self._kernel_shape
+        grad_kernel = self._grad_matrix.reshape(filters, size, size, channels)
+        return np.ascontiguousarray(grad_kernel.transpose(2, 1, 3, 0))
+
+
+class _Pooling:
+    """Pooling, bias and ReLU of one row of windows after the other; which outputs won is remembered as bools."""
+
+    def __init__(self, shape: Shape, kernel: Array, training: bool) -> None:
+        height, width, _, num_images = shape
+        num_rows, row = -(-height // 2), (-(-width // 2), kernel.shape[3], num_images)
+        self._odd_height, self._odd_width, self._training = height % 2 == 1, width % 2 == 1, training
+        self.pooled = np.zeros((num_rows, *row), kernel.dtype)
+        # Full arrays: NumPy's sums and maxima of an array and a number, or a column, take several times as long.
+        self.bias, self._zeros, self._passed_on = np.zeros((3, *row), kernel.dtype)
+        self._halves = np.zeros((2, *row), kernel.dtype)  # the upper and the lower one of each window
+        kept = num_rows if training else 0
+        self._left_won = np.zeros((kept, 2, *row), bool)
+        self._upper_won, self._is_positive = np.zeros((2, kept, *row), bool)
+        self._ones = np.ones(num_images, kernel.dtype)
+
+    def forward(self, i: int, windows: Array) -> None:
+        """Write row i to `pooled`."""
+        if self._odd_width:
+            windows[:, 1, -1] = -np.inf  # outside the image: must not win
+        if self._odd_height and i == len(self.pooled) - 1:
+            windows[1] = -np.inf
+        left, right = windows[:, 0], windows[:, 1]
+        upper, lower = self._halves
+        pooled = self.pooled[i]
+        np.maximum(left, right, out=self._halves)
+        np.maximum(upper, lower, out=pooled)
+        np.add(pooled, self.bias, out=pooled)
+        np.maximum(pooled, self._zeros, out=pooled)
+        if self._training:
+            np.greater_equal(left, right, out=self._left_won[i])  # of equal ones the left
+            np.greater_equal(upper, lower, out=self._upper_won[i])
+            np.greater(pooled, self._zeros, out=self._is_positive[i])
+
+    def backward(self, i: int, windows: Array, grad_output: Array) -> Array:
+        """Fill `windows` with the gradient of the outputs under row i; return the gradient of the bias, (F,).
+
+        What one half of a window has won is gone for the other. Bools are cast before they multiply: NumPy's product of
+        floats and bools takes more than twice as long.
         """
-        buffers = self._current
-        remaining = np.multiply(grad_output, np.greater(buffers.pooled, 0, out=buffers.mask), out=buffers.pooled)
-        grad_bias = remaining.reshape(len(remaining), -1) @ buffers.ones
-        for plane in buffers.planes[:3]:
-            np.equal(plane, buffers.maximum, out=buffers.mask)
-            np.multiply(remaining, buffers.mask, out=plane)
-            remaining -= plane  # a gradient that an earlier plane has won is gone for a later one
-        buffers.planes[3] = remaining
-        if len(buffers.patches) < len(buffers.outputs):  # few channels: one product is faster than two half as large
-            products = buffers.outputs @ buffers.patches.T
-            half = len(self._frames)
-            grad_frames = products[:half, : -buffers.row] + products[half:, buffers.row :]
-        else:
-            grad_frames = (buffers.first_rows @ buffers.upper.T + buffers.last_rows @ buffers.lower.T).T
-        self.gradients = {"kernel": _fold(grad_frames, self.parameters["kernel"].shape), "bias": grad_bias}
-
-
-class _Buffers:
-    """Arrays of one input shape, and the copying between images and patches by tables of places.
-
-    Both directions read rows of one pixel in all images. The last row of `_pixels` and of `_grad_patch_rows` is zero:
-    it stands for the padding, and for "no further patch".
-    """
-
-    def __init__(self, shape: tuple[int, ...], kernel: Array) -> None:
-        size, _, channels, filters = kernel.shape
-        _, height, width, images = shape
-        pooled_height, pooled_width = -(-height // 2), -(-width // 2)
-        windows = pooled_height * pooled_width * images
-        num_pixels, patch_length = channels * height * width, (size + 1) ** 2 * channels
-        dtype = kernel.dtype
-        self._read_from = _places_in_pixels(shape, size)
-        self._read_by = _invert(self._read_from, num_pixels)
-        self._pixels = np.zeros((num_pixels + 1, images), dtype)
-        self.patches = np.empty((patch_length, windows), dtype)
-        self._grad_patch_rows = np.zeros((len(self._read_from) + 1, images), dtype)
-        self.grad_patches = self._grad_patch_rows[:-1].reshape(patch_length, windows)
-        self._grad_pixels, self._grad_part = np.empty((2, num_pixels, images), dtype)
-        self._grad_inputs: Array = self._grad_pixels.reshape(shape)
-        self.row = (size + 1) * channels  # entries in one row of a patch
-        self.first_rows, self.last_rows = self.patches[: -self.row], self.patches[self.row :]
-        self.outputs = np.empty((4 * filters, windows), dtype)
-        self.upper, self.lower = self.outputs[: 2 * filters], self.outputs[2 * filters :]
-        self.planes = self.outputs.reshape(4, filters, pooled_height, pooled_width, images)
-        self.maximum, self.pooled = np.empty((2, *self.planes.shape[1:]), dtype)
-        self.mask = np.empty(self.maximum.shape, bool)
-        self.ones, self.zeros = np.ones(windows, dtype), np.zeros(self.maximum.shape, dtype)
-        # An odd height or width leaves the last windows with outputs beyond the image: the lower or the right planes'.
-        self.overhangs = [self.planes[2:, :, -1]] if height % 2 else []
-        self.overhangs += [self.planes[1::2, :, :, -1]] if width % 2 else []
-
-    def copy_patches(self, inputs: Array) -> None:
-        """Fill `patches` from images (C, H, W, N)."""
-        images = inputs.shape[-1]
-        self._pixels[:-1] = inputs.reshape(-1, images)
-        # "clip" changes no place here; without it NumPy would fill a buffer first.
-        np.take(self._pixels, self._read_from, axis=0, out=self.patches.reshape(-1, images), mode="clip")
-
-    def add_patches(self) -> Array:
-        """Add every entry of `grad_patches` to its pixel, (C, H, W, N): the adjoint of `copy_patches`."""
-        first, *others = self._read_by
-        np.take(self._grad_patch_rows, first, axis=0, out=self._grad_pixels, mode="clip")
-        for places in others:
-            np.take(self._grad_patch_rows, places, axis=0, out=self._grad_part, mode="clip")
-            self._grad_pixels += self._grad_part
-        return self._grad_inputs
-
-
-def _places_in_pixels(shape: tuple[int, ...], kernel_size: int) -> Array:
-    """Return which pixel each patch entry copies, flat (k+1, k+1, C, pooled height, pooled width).
-
-    Pixels are numbered like (C, H, W); padding is the number after the last.
-    """
-    channels, height, width, _ = shape
-    numbers = np.pad(
-        np.arange(channels * height * width).reshape(channels, height, width),
-        [(0, 0), (kernel_size // 2, kernel_size // 2 + 1), (kernel_size // 2, kernel_size // 2 + 1)],
-        constant_values=channels * height * width,
-    )
-    patches = np.lib.stride_tricks.sliding_window_view(numbers, (kernel_size + 1, kernel_size + 1), axis=(1, 2))
-    places: Array = patches[:, ::2, ::2].transpose(3, 4, 0, 1, 2).ravel()
-    return places
-
-
-def _invert(read_from: Array, num_pixels: int) -> Array:
-    """Return, for each pixel, which patch entries copy it: (most entries of any pixel, num_pixels).
-
-    Pixels with fewer entries are filled up by the number after the last entry.
-    """
-    entries = np.argsort(read_from, kind="stable")
-    pixels = read_from[entries]
-    rank = np.arange(len(pixels)) - np.searchsorted(pixels, pixels)  # first, second, ... entry of its pixel
-    inside = pixels < num_pixels
-    read_by = np.full((rank[inside].max() + 1, num_pixels), len(read_from))
-    read_by[rank[inside], pixels[inside]] = entries[inside]
-    return read_by
-
-
-def _embed(kernel: Array, frames: Array) -> None:
-    """Place the kernel (k, k, C, F) at columns 0 and 1 of the frames (2 * F, k * (k+1) * C), zero elsewhere."""
-    size, _, channels, filters = kernel.shape
-    left, right = frames.reshape(2, filters, size, size + 1, channels)
-    left[:, :, :-1] = right[:, :, 1:] = kernel.transpose(3, 0, 1, 2)
-
-
-def _fold(grad_frames: Array, shape: tuple[int, ...]) -> Array:
-    """Add the gradients of the two copies, shaped like the kernel: the adjoint of `_embed`."""
-    size, _, channels, filters = shape
-    left, right = grad_frames.reshape(2, filters, size, size + 1, channels)
-    grad_kernel: Array = left[:, :, :-1] + right[:, :, 1:]
-    return np.ascontiguousarray(grad_kernel.transpose(1, 2, 3, 0))
+        passed_on, halves, (upper, lower) = self._passed_on, self._halves, self._halves
+        left, right = windows[:, 0], windows[:, 1]
+        np.copyto(passed_on, self._is_positive[i])
+        np.multiply(passed_on, grad_output, out=passed_on)
+        np.copyto(upper, self._upper_won[i])
+        np.multiply(upper, passed_on, out=upper)
+        np.subtract(passed_on, upper, out=lower)
+        np.copyto(left, self._left_won[i])
+        np.multiply(left, halves, out=left)
+        np.subtract(halves, left, out=right)
+        grad_bias: Array = (passed_on.reshape(-1, len(self._ones)) @ self._ones).reshape(len(passed_on), -1).sum(axis=0)
+        return grad_bias

@@ -3,9 +3,12 @@
 A layer remembers in `forward` what `backward` needs, so the two are called in turn. Images are NHWC (images, height,
 width, channels), convolution kernels HWIO (height, width, in_channels, out_channels). Every formula is derived in
 docs/derivations.md; `proof/naive.py` says the same with plain loops. Any float dtype goes through unchanged.
+
+Training does not run all of them: convolution, ReLU and 2x2 pooling in a row are one block of `fused.py`, which
+computes the same faster. What stands here is what the tests hold that block to.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -29,6 +32,24 @@ class Layer(Protocol):
         Args:
             grad_output: loss gradient with respect to the output, shaped like it.
         """
+        ...
+
+
+@runtime_checkable
+class TrainableLayer(Layer, Protocol):
+    """A layer with parameters."""
+
+    def backward_parameters(self, grad_output: Array) -> None:
+        """Fill `gradients` only: the first layer of a network has no use for dL/dX in training."""
+        ...
+
+
+@runtime_checkable
+class PredictingLayer(Layer, Protocol):
+    """A layer whose `forward` remembers so much that prediction has a way of its own."""
+
+    def predict(self, inputs: Array) -> Array:
+        """Return what `forward` returns, and remember nothing."""
         ...
 
 

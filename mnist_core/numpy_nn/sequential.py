@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from mnist_core.arrays import Array, Weights
-from mnist_core.numpy_nn import fused, layers
+from mnist_core.numpy_nn import layers
 from mnist_core.numpy_nn.pixels import DenseOnLeadingColumns
 
 NamedLayer: TypeAlias = tuple[str, layers.Layer]
@@ -24,6 +24,13 @@ class Network:
             outputs = layer.forward(outputs)
         return outputs
 
+    def predict(self, images: Array) -> Array:
+        """Return what `forward` returns, without remembering what only a backward pass needs."""
+        outputs = images
+        for _, layer in self._named_layers:
+            outputs = (layer.predict if isinstance(layer, layers.PredictingLayer) else layer.forward)(outputs)
+        return outputs
+
     def backward(self, grad_logits: Array) -> Array:
         """Fill every layer's gradients and return the gradient with respect to the images of the last `forward`."""
         gradient = grad_logits
@@ -37,12 +44,14 @@ class Network:
         for _, layer in reversed(self._named_layers[self._first_trained + 1 :]):
             gradient = layer.backward(gradient)
         first = self._named_layers[self._first_trained][1]
-        assert isinstance(first, layers.Dense | layers.Conv2D | fused.ConvReLUPool | DenseOnLeadingColumns)
+        assert isinstance(first, layers.TrainableLayer)
         first.backward_parameters(gradient)
 
     @functools.cached_property
     def _first_trained(self) -> int:
-        return next(index for index, (_, layer) in enumerate(self._named_layers) if layer.parameters)
+        return next(
+            index for index, (_, layer) in enumerate(self._named_layers) if isinstance(layer, layers.TrainableLayer)
+        )
 
     @property
     def leading_columns_kernel(self) -> Array | None:

@@ -7,6 +7,7 @@ from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D
 from mnist_core.numpy_nn import classifier as network
 from mnist_core.numpy_nn import fused, layers
 from mnist_core.numpy_nn.classifier import NumPyClassifier
+from mnist_core.numpy_nn.winograd import WinogradConvolution
 from mnist_core.proof.gradcheck import (
     Case,
     check_case,
@@ -30,6 +31,8 @@ POOLING = Case("max_pool2d", (POOL, HEAD), (7, 6, 2), "")
 POOLING_TIES = Case("max_pool2d", (POOL, HEAD), (7, 6, 2), "", ties=True)
 FUSED = Case("conv_relu_pool", (Conv2D(3, 3, activation="relu"), POOL, HEAD), (7, 6, 3), "conv2d_1")
 FUSED_TIES = Case("conv_relu_pool", FUSED.architecture, (7, 6, 3), "conv2d_1", ties=True)
+WINOGRAD = Case("conv_relu_pool", FUSED.architecture, (7, 6, 4), "conv2d_1")
+WINOGRAD_TIES = Case("conv_relu_pool", FUSED.architecture, (7, 6, 4), "conv2d_1", ties=True)
 
 
 def build(case):
@@ -117,34 +120,16 @@ def pooling_that_averages(backward):
     return broken
 
 
-def fused_folded_without_shift(backward_parameters):
-    def broken(layer, grad):
-        backward_parameters(layer, grad)
-        size, _, channels, filters = layer.parameters["kernel"].shape
-        buffers = layer._current
-        grad_frames = buffers.upper @ buffers.first_rows.T + buffers.lower @ buffers.last_rows.T
-        frames = grad_frames.reshape(2, filters, size, size + 1, channels)
-        layer.gradients["kernel"] = frames.sum(axis=0)[:, :, :-1].transpose(1, 2, 3, 0)
-
-    return broken
+def fused_with_transposed_taps(grad_kernel):
+    return lambda convolution: grad_kernel(convolution).swapaxes(0, 1)
 
 
-def fused_with_last_winner(backward_parameters):
-    def broken(layer, grad):
-        planes = layer._current.planes
-        planes[:] = planes[::-1].copy()
-        remaining = grad * (layer._current.pooled > 0)
-        grads = []
-        for plane in planes:
-            grads.append(remaining * (plane == layer._current.maximum))
-            remaining = remaining - grads[-1]
-        layer._current.planes[:] = np.stack(grads[::-1])
-        buffers = layer._current
-        grad_frames = buffers.upper @ buffers.first_rows.T + buffers.lower @ buffers.last_rows.T
-        layer.gradients = {
-            "kernel": fused._fold(grad_frames, layer.parameters["kernel"].shape),
-            "bias": sum(part.sum(axis=(1, 2, 3)) for part in grads),
-        }
+def fused_with_last_winner(forward):
+    def broken(pooling, i, windows):
+        forward(pooling, i, windows)
+        left, right = windows[:, 0], windows[:, 1]
+        upper, lower = np.maximum(left, right)
+        pooling._left_won[i], pooling._upper_won[i] = left > right, upper > lower
 
     return broken
 
@@ -173,18 +158,21 @@ PLANTED = {
     "conv2d, flipped kernel": (layers.Conv2D, "backward", conv_with_flipped_kernel, CONV, {"input"}),
     "conv2d, shifted pixel": (layers.Conv2D, "backward", conv_shifted_by_a_pixel, CONV, {"input"}),
     "max_pool2d, average": (layers.MaxPool2D, "backward", pooling_that_averages, POOLING, {"input"}),
-    "fused, frames folded without shift": (
-        fused.ConvReLUPool,
-        "backward_parameters",
-        fused_folded_without_shift,
-        FUSED,
+    "fused, rows for columns": (fused.DirectConvolution, "grad_kernel", fused_with_transposed_taps, FUSED, {"kernel"}),
+    "fused, rows for columns in Winograd's": (
+        WinogradConvolution,
+        "grad_kernel",
+        fused_with_transposed_taps,
+        WINOGRAD,
         {"kernel"},
     ),
     "loss, batch mean": (network, "softmax_cross_entropy", loss_without_batch_mean, DENSE, {"kernel", "bias", "input"}),
 }
 
 
-@pytest.mark.parametrize("case", [DENSE, TWO_UNITS, RELU, CONV, POOLING, POOLING_TIES, FUSED, FUSED_TIES], ids=str)
+@pytest.mark.parametrize(
+    "case", [DENSE, TWO_UNITS, RELU, CONV, POOLING, POOLING_TIES, FUSED, FUSED_TIES, WINOGRAD, WINOGRAD_TIES], ids=str
+)
 def test_the_right_backward_passes(case):
     assert faults(case) == set()
 
@@ -212,10 +200,9 @@ def test_pooling_that_shares_a_tie_is_seen_where_there_are_ties_only(monkeypatch
 
 
 def test_a_fused_tie_given_to_the_last_winner_is_seen_where_there_are_ties_only(monkeypatch):
-    broken = fused_with_last_winner(fused.ConvReLUPool.backward_parameters)
-    monkeypatch.setattr(fused.ConvReLUPool, "backward_parameters", broken)
-    assert faults(FUSED) == set()
-    assert faults(FUSED_TIES) == {"kernel", "input"}
+    monkeypatch.setattr(fused._Pooling, "forward", fused_with_last_winner(fused._Pooling.forward))
+    assert faults(FUSED) == faults(WINOGRAD) == set()
+    assert faults(FUSED_TIES) == faults(WINOGRAD_TIES) == {"kernel", "input"}
 
 
 def test_the_reference_is_compared_too():
