@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "metrics": {"arrays"},
     "models": {"errors"},
     "files": {"arrays", "errors"},
-    "records": set(),
+    "records": {"arrays", "errors", "files", "models"},
     "data": {"arrays", "errors", "files"},
     "networks": GROUND,
     "numpy_nn": GROUND | {"networks"},

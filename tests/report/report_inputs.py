@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[2]
 EPOCHS = {"a": 60, "b": 40, "c": 12, "d": 25}
 TEST_ERRORS = {"1a": 7.51, "1b": 2.02, "1c": 1.83, "1d": 1.08, "2a": 7.4, "2b": 1.98, "2c": 1.71, "2d": 1.04}
 NUM_TEST = 400
-PASSED_OVER = "2c"  # the model whose best learning rate of the search diverged in final training
-SHORTENED = "2d"  # the model that blew up there before the best number of epochs
+PASSED_OVER = "2c"  # the model that died in final training at the best learning rate of the search
+SHORTENED = "2d"  # the model whose loss spiked there before the best number of epochs
 
 # What matplotlib writes: prolog, metadata, a style sheet, identifiers that are the same in every figure.
 FIGURE = """<?xml version="1.0" encoding="utf-8" standalone="no"?>
@@ -80,7 +80,7 @@ def write_report_inputs(root: Path) -> None:
         trials = [
             {
                 "learning_rate": rate,
-                "diverged": False,
+                "failure": None,
                 "best_epoch": epochs,
                 "best_validation_error": error + 0.1 + place,
                 "epochs": 100,
@@ -89,15 +89,27 @@ def write_report_inputs(root: Path) -> None:
         ]
         probes = []
         if framework == "numpy":
-            diverged = {"diverged": True, "best_epoch": None, "best_validation_error": None, "epochs": 3}
-            trials.insert(0, {"learning_rate": 1.0} | diverged)
-            probes = [{"learning_rate": 10.0, "trains": False}, {"learning_rate": 1.0, "trains": True}]
-        record = {"model": model, "learning_rate": 0.1, "epochs": epochs, "validation_error": error + 0.1}
+            failed = {"failure": "non-finite", "best_epoch": None, "best_validation_error": None, "epochs": 3}
+            trials.insert(0, {"learning_rate": 1.0} | failed)
+            probes = [{"learning_rate": 10.0, "learns": False}, {"learning_rate": 1.0, "learns": True}]
+        candidates = [
+            {"learning_rate": 0.1, "epochs": epochs, "validation_error": error + 0.1},
+            {"learning_rate": 0.1, "epochs": epochs - 5, "validation_error": error + 0.2},
+            {"learning_rate": 0.01, "epochs": epochs, "validation_error": error + 1.1},
+        ]
+        choice, failures = candidates[0], []
         if model == PASSED_OVER:
-            summary[model] |= {"learning_rate": 0.01, "validation_error": error + 1.1}
+            choice = candidates[2]
+            failures = [pair | {"seed": 4, "failure": "dead", "epoch": 2} for pair in candidates[:2]]
         if model == SHORTENED:
-            summary[model] |= {"epochs": epochs - 5, "validation_error": error + 0.2}
-        _write_json(root / f"data/search/{model}.json", record | {"trials": trials, "probes": probes})
+            choice = candidates[1]
+            failures = [candidates[0] | {"seed": 3, "failure": "spiked", "epoch": epochs - 1}]
+        for failed in failures:
+            del failed["validation_error"]
+        summary[model] |= choice
+        record = {"model": model} | candidates[0] | {"candidates": candidates, "trials": trials, "probes": probes}
+        _write_json(root / f"data/search/{model}.json", record)
+        _write_json(root / f"data/models/{model}/hyperparameters.json", choice | {"failures": failures})
         search_rows = [
             (trial["learning_rate"], epoch, error + 0.1 + 20 / epoch)
             for trial in trials
@@ -132,7 +144,8 @@ def write_report_inputs(root: Path) -> None:
         ).to_csv(root / f"plots/confusion/{model}.csv", index=False)
         for kind in ("curves", "confusion", "search"):
             (root / f"plots/figures/{kind}_{model}.svg").write_text(FIGURE)
-    (root / "plots/figures/test_errors.svg").write_text(FIGURE)
+    for name in ("test_errors", "parity"):
+        (root / f"plots/figures/{name}.svg").write_text(FIGURE)
     _write_json(root / "metrics/summary.json", summary)
     kinds = {"finite_difference": 3.2e-9, "tensorflow": 4.1e-15, "naive": 2.2e-16}
     gradients = {
@@ -163,15 +176,6 @@ def write_report_inputs(root: Path) -> None:
         for letter in "abcd"
     }
     _write_json(root / "metrics/parity.json", parity)
-    parity_rows = [
-        (letter, framework, epoch, 10 / epoch)
-        for letter in "abcd"
-        for framework in ("tensorflow", "numpy")
-        for epoch in range(1, 6)
-    ]
-    pd.DataFrame(parity_rows, columns=["letter", "framework", "epoch", "test_error"]).to_csv(
-        root / "plots/parity.csv", index=False
-    )
     (root / "docs/derivations.md").write_text(
         "# Title of the document\n\n## One & two\n\nInline $x_n$, a [method](../mnist_core/numpy_nn/layers.py) and "
         "[below](#last-part).\n\n$$a = \\sum_{i=1}^N b_i = \\frac{1}{2}$$\n\n"
@@ -185,7 +189,6 @@ def report_sources(root: Path) -> ReportSources:
         summary=root / "metrics/summary.json",
         gradients=root / "metrics/gradients.json",
         parity=root / "metrics/parity.json",
-        parity_curves=root / "plots/parity.csv",
         derivations=root / "docs/derivations.md",
         search=root / "data/search",
         curves=root / "plots/curves",
