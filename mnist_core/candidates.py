@@ -1,21 +1,84 @@
-"""What the search finds and training uses: a learning rate with a number of epochs."""
+"""What a search finds and training uses, and how each is written down.
+
+A candidate is a learning rate with a number of epochs. Stage search ranks them, stage train takes the best that no seed
+fails with.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from mnist_core.errors import UserError
-from mnist_core.files import read_record
+from mnist_core.files import Record, read_record
+
+FailureWord: TypeAlias = Literal["non-finite", "dead", "spiked", "collapsed"]
+"""Why a training came to nothing; `training/divergence.py` says what each word means."""
+Percent: TypeAlias = Annotated[float, Field(ge=0, le=100)]
 
 
-class Candidate(BaseModel, frozen=True):
+class Candidate(Record):
     """A learning rate, a number of epochs, and the validation error (percent) that the search had with them."""
 
-    learning_rate: Annotated[PositiveFloat, Field(allow_inf_nan=False)]
+    learning_rate: PositiveFloat
     epochs: PositiveInt
-    validation_error: Annotated[NonNegativeFloat, Field(allow_inf_nan=False)]
+    validation_error: Percent
+
+
+class Trial(Record):
+    """One learning rate of a search: how it failed, if it did, the epochs it ran, and the best of those it survived."""
+
+    learning_rate: PositiveFloat
+    failure: FailureWord | None
+    epochs: NonNegativeInt
+    best_epoch: PositiveInt | None
+    best_validation_error: Percent | None
+
+    @model_validator(mode="after")
+    def _best_is_whole(self) -> Self:
+        has_best = self.best_epoch is not None
+        if has_best != (self.best_validation_error is not None) or not (has_best or self.failure):
+            raise ValueError("a trial has a best epoch with its validation error, or a failure")
+        return self
+
+
+class Probe(Record):
+    """Whether a network learns in one epoch at a learning rate."""
+
+    learning_rate: PositiveFloat
+    learns: bool
+
+
+class Search(Candidate):
+    """data/search/<model>.json: the best candidate, how it was found, and every candidate from best to worst."""
+
+    model: str
+    trials: Annotated[list[Trial], Field(min_length=1)]
+    probes: list[Probe]
+    candidates: Annotated[list[Candidate], Field(min_length=1)]
+
+
+class FailedCandidate(Record):
+    """A candidate that was passed over because training failed with one seed, and in which epoch."""
+
+    learning_rate: PositiveFloat
+    epochs: PositiveInt
+    seed: int
+    failure: FailureWord
+    epoch: PositiveInt
+
+
+class Choice(Candidate):
+    """data/models/<model>/hyperparameters.json: what a model was trained with, and what was passed over before."""
+
+    model: str
+    failures: list[FailedCandidate]
+
+    def why_not(self, candidate: Candidate) -> FailedCandidate | None:
+        """Return what speaks against a candidate: its own failure, or an earlier one at the same rate."""
+        same_rate = [failed for failed in self.failures if failed.learning_rate == candidate.learning_rate]
+        return next((failed for failed in same_rate if failed.epochs == candidate.epochs), next(iter(same_rate), None))
 
 
 def rank(candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -23,37 +86,33 @@ def rank(candidates: Iterable[Candidate]) -> list[Candidate]:
     return sorted(candidates, key=lambda found: (found.validation_error, found.epochs, -found.learning_rate))
 
 
-class _SearchRecord(BaseModel):
-    model: str
-    candidates: Annotated[tuple[Candidate, ...], Field(min_length=1)]
-
-
-class _Choice(Candidate, frozen=True):
-    model: str
-
-
-def read_candidates(path: Path, model: str) -> tuple[Candidate, ...]:
-    """Return what a model's search found, the best first, from the file that stage search writes.
+def read_search(path: Path, model: str) -> Search:
+    """Read the record of a model's search.
 
     Raises:
-        UserError: the file is missing, damaged, or another model's.
+        UserError: the file is missing, damaged, or about another model.
     """
     remedy = "run the search first (dvc repro)"
-    record = read_record(path, _SearchRecord, remedy)
-    _check_model(path, record.model, model, remedy)
-    return record.candidates
+    search = read_record(path, Search, remedy)
+    _check_model(path, search.model, model, remedy)
+    return search
 
 
-def read_choice(path: Path, model: str) -> Candidate:
-    """Return what a model was trained with, from the file that stage train writes.
+def read_choice(path: Path, model: str, search: Search | None = None) -> Choice:
+    """Read what a model was trained with; if its search is given, one of the candidates of that.
 
     Raises:
-        UserError: the file is missing, damaged, or another model's.
+        UserError: the file is missing, damaged, about another model, or does not fit the search.
     """
     remedy = "train the model first (dvc repro)"
-    choice = read_record(path, _Choice, remedy)
+    choice = read_record(path, Choice, remedy)
     _check_model(path, choice.model, model, remedy)
-    return Candidate(**choice.model_dump(exclude={"model"}))
+    pair = (choice.learning_rate, choice.epochs)
+    if search and pair not in [(found.learning_rate, found.epochs) for found in search.candidates]:
+        raise UserError(
+            f"{path}: learning rate {pair[0]:g} with {pair[1]} epochs is no candidate of its search; {remedy}"
+        )
+    return choice
 
 
 def _check_model(path: Path, found: str, expected: str, remedy: str) -> None:

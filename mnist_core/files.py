@@ -38,6 +38,12 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Record(BaseModel):
+    """A JSON object that a stage wrote: only the keys named, no number for a text, no NaN and no infinity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
 @contextmanager
 def reading(path: Path, expected: str, remedy: str = REMEDY) -> Iterator[None]:
     """Turn whatever goes wrong while a file is read into one line.
@@ -156,19 +162,29 @@ def _keys(content: Any, fault: Any) -> list[str]:
     return [*keys, str(fault["loc"][-1])] if fault["type"] == "missing" else keys
 
 
-def read_csv(path: Path, columns: Iterable[str] = ()) -> pd.DataFrame:
-    """Read a CSV file that an earlier stage wrote, with these columns and at least one row.
+def read_csv(path: Path, columns: Iterable[str] = (), *, texts: Iterable[str] = ()) -> pd.DataFrame:
+    """Read a CSV file that an earlier stage wrote.
+
+    Args:
+        path: the file.
+        columns: those it must have, full of finite numbers.
+        texts: those it must have, whatever they hold.
 
     Raises:
-        UserError: it is missing, is not CSV, lacks a column or has no rows.
+        UserError: it is missing, is not CSV, lacks a column or has no rows, or a number is not finite or no number.
     """
     with reading(path, "valid CSV"):  # pandas' parser and empty-file errors are ValueErrors
         frame = pd.read_csv(path)
-    for column in columns:
+    columns = tuple(columns)
+    for column in (*columns, *texts):
         if column not in frame.columns:
             raise UserError(f"{path}: no column {column}; {REMEDY}")
     if frame.empty:
         raise UserError(f"{path}: no rows; {REMEDY}")
+    for column in columns:
+        is_finite = np.isfinite(pd.to_numeric(frame[column], errors="coerce"))
+        if not is_finite.all():
+            raise UserError(f"{path}: {column} of row {int(is_finite.argmin()) + 1} is no finite number; {REMEDY}")
     return frame
 
 

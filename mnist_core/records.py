@@ -1,6 +1,94 @@
-"""What one stage writes and another reads: the keys and columns of the small files in metrics/, plots/ and data/."""
+"""What one stage writes and another reads: the keys and columns of the small files in metrics/, plots/ and data/.
+
+A file that lacks a key, has one too many, or holds NaN, an infinity or an impossible number is refused in one line.
+Errors are percent.
+"""
+
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from mnist_core.arrays import NUM_CLASSES, Array
+from mnist_core.candidates import Candidate, Percent
+from mnist_core.errors import UserError
+from mnist_core.files import REMEDY, Record, read_csv, read_record
+from mnist_core.models import MODELS
 
 ERROR_KEYS = ("train_error", "train_error_std", "test_error", "test_error_std")
-SEARCH_KEYS = ("model", "learning_rate", "epochs", "validation_error", "trials")
 CURVE_COLUMNS = ("epoch", *ERROR_KEYS)
-CONFUSION_COLUMNS = ("actual", "predicted", "count")
+TRIAL_COLUMNS = ("learning_rate", "epoch", "validation_error")
+
+
+class Scores(Candidate):
+    """metrics/<model>.json: what a model was trained with, and its errors over the seeds."""
+
+    train_error: Percent
+    train_error_std: Percent
+    test_error: Percent
+    test_error_std: Percent
+    final_validation_error: Percent
+    final_validation_error_std: Percent
+
+
+Method: TypeAlias = Literal["finite_difference", "tensorflow", "naive"]
+RelativeErrors: TypeAlias = dict[str, dict[str, dict[Method, NonNegativeFloat]]]
+"""Layer or network -> tensor -> method -> largest relative error."""
+
+
+class GradientChecks(Record):
+    """metrics/gradients.json."""
+
+    layers: RelativeErrors
+    networks: RelativeErrors
+    largest: NonNegativeFloat
+    tolerance: PositiveFloat
+
+
+class CrossLoaded(Record):
+    """Predictions of weights that one framework saved and the other loaded."""
+
+    predictions: PositiveInt
+    disagreements: NonNegativeInt
+    near_ties: NonNegativeInt
+    unexplained: NonNegativeInt
+    logit_difference: NonNegativeFloat
+    rounding: NonNegativeFloat
+
+
+class Twins(Record):
+    """metrics/parity.json, of each letter: largest difference of a logit after so many steps, as text."""
+
+    same_start: bool
+    logit_difference: dict[str, NonNegativeFloat]
+    logit_difference_float64: dict[str, NonNegativeFloat]
+    logit_difference_one_rounding: dict[str, NonNegativeFloat]
+    largest_error_gap: NonNegativeFloat
+    cross_loaded: CrossLoaded
+
+
+def read_scores(path: Path) -> Scores:
+    """Read metrics/<model>.json; UserError if it is missing or damaged, as in all readers here."""
+    return read_record(path, Scores)
+
+
+def read_summary(path: Path) -> dict[str, Scores]:
+    """Read the scores of the eight models by name, from metrics/summary.json."""
+    summary = read_record(path, dict[str, Scores])
+    if sorted(summary) != sorted(MODELS):
+        raise UserError(f"{path}: holds {', '.join(summary) or 'no model'} instead of {', '.join(MODELS)}; {REMEDY}")
+    return summary
+
+
+def read_confusion(path: Path) -> Array:
+    """Read plots/confusion/<model>.csv as int64 (10, 10): actual classes in rows, predicted ones in columns."""
+    frame = read_csv(path, ("actual", "predicted", "count"))
+    pairs = frame[["actual", "predicted"]].to_numpy()
+    counts = frame["count"].to_numpy()
+    every_pair = [[actual, predicted] for actual in range(NUM_CLASSES) for predicted in range(NUM_CLASSES)]
+    if sorted(pairs.tolist()) != every_pair or (counts < 0).any() or (counts % 1).any():
+        raise UserError(f"{path}: not one count for each pair of the {NUM_CLASSES} classes; {REMEDY}")
+    matrix = np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64)
+    matrix[tuple(pairs.astype(int).T)] = counts
+    return matrix

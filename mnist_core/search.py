@@ -6,7 +6,7 @@ the larger rate. `final_training.py` says when the next best is taken instead.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,36 +14,16 @@ import pandas as pd
 from distributed import Client
 
 from mnist_core.arrays import Array, Weights
-from mnist_core.candidates import Candidate, rank
+from mnist_core.candidates import Candidate, Probe, Trial, rank
 from mnist_core.errors import UserError
 from mnist_core.metrics import cross_entropy, is_constant, percent
 from mnist_core.params import GridSearch, SearchParams
 from mnist_core.registry import build_classifier
 from mnist_core.training.cluster import threads_per_job, train_all
-from mnist_core.training.divergence import FailureWord
 from mnist_core.training.loop import advance, cached_dataset
 from mnist_core.training.run import TrainingRun, TrainingSetup, TrainingState
 
 _SMALLEST_PROBE = 1e-6
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One learning rate: how it failed, if it did, the epochs it ran, and the best of those that it survived."""
-
-    learning_rate: float
-    failure: FailureWord | None
-    epochs: int
-    best_epoch: int | None
-    best_validation_error: float | None
-
-
-@dataclass(frozen=True)
-class Probe:
-    """Whether a network learns at this rate; see `learns_in_one_epoch`."""
-
-    learning_rate: float
-    learns: bool
 
 
 @dataclass(frozen=True)
@@ -59,8 +39,8 @@ class SearchResult:
         """Return everything but the curves, ready for JSON, with the best candidate on top."""
         return {
             **self.candidates[0].model_dump(),
-            "trials": [asdict(trial) for trial in self.trials],
-            "probes": [asdict(probe) for probe in self.probes],
+            "trials": [trial.model_dump() for trial in self.trials],
+            "probes": [probe.model_dump() for probe in self.probes],
             "candidates": [candidate.model_dump() for candidate in self.candidates],
         }
 
@@ -129,11 +109,11 @@ def _candidates(rate: float, state: TrainingState) -> list[Candidate]:
 def _trial(rate: float, state: TrainingState, candidates: list[Candidate]) -> Trial:
     best = rank(candidates)[0] if candidates else None
     return Trial(
-        rate,
-        state.failure.word if state.failure else None,
-        len(state.records),
-        best.epochs if best else None,
-        best.validation_error if best else None,
+        learning_rate=rate,
+        failure=state.failure.word if state.failure else None,
+        epochs=len(state.records),
+        best_epoch=best.epochs if best else None,
+        best_validation_error=best.validation_error if best else None,
     )
 
 
@@ -154,7 +134,7 @@ def probe_downward(client: Client, setup: TrainingSetup, largest: float, *, seed
             )
         run = TrainingRun(setup, rate, num_epochs=1, seed=seed)
         job = client.submit(learns_in_one_epoch, run, threads_per_job(client, 1), pure=False)
-        probes.append(Probe(rate, job.result()))
+        probes.append(Probe(learning_rate=rate, learns=job.result()))
     return tuple(probes)
 
 

@@ -3,7 +3,7 @@
 import click
 import numpy as np
 
-from mnist_core.candidates import read_choice
+from mnist_core.candidates import Candidate, read_choice
 from mnist_core.data.dataset import load_dataset
 from mnist_core.evaluation import confusion_frame, evaluate_model, probabilities, summarise
 from mnist_core.files import output_file, write_arrays, write_csv, write_json
@@ -38,7 +38,7 @@ def main(models: tuple[str, ...], print_only: bool) -> None:
             output_file(PLOTS / "confusion" / f"{model}.csv") as confusion_path,
             output_file(PREDICTIONS / f"{model}.npz") as predictions_path,
         ):
-            write_json(metrics_path, summarise(evaluations) | choice.model_dump())
+            write_json(metrics_path, summarise(evaluations) | choice.model_dump(include=set(Candidate.model_fields)))
             write_csv(confusion_frame(evaluations[0], dataset.test.labels), confusion_path)
             arrays = {"probabilities": probabilities(evaluations), "seeds": np.array(seeds, np.int64)}
             write_arrays(predictions_path, arrays)

@@ -2,16 +2,18 @@
 
 import click
 
+from mnist_core.data.params import load_data_params
 from mnist_core.files import output_directory
 from mnist_core.report.plotting import write_figures
-from stages.command import PLOTS, SEARCH, StageCommand
+from stages.command import MODEL_FILES, PARAMS, PLOTS, SEARCH, StageCommand
 
 
 @click.command(cls=StageCommand)
 def main() -> None:
     """Draw plots/figures/*.svg and *.png."""
+    classes = load_data_params(PARAMS).ten_names
     with output_directory(PLOTS / "figures") as output:
-        write_figures(PLOTS, SEARCH, output)
+        write_figures(PLOTS, SEARCH, MODEL_FILES, output, classes)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write plots/report.html, one self-contained page of all results."""
+"""Stage `report`: plots/report.html, one self-contained page of all results."""
 
 from pathlib import Path
 
@@ -20,7 +20,6 @@ def main() -> None:
         summary=METRICS / "summary.json",
         gradients=METRICS / "gradients.json",
         parity=METRICS / "parity.json",
-        parity_curves=PLOTS / "parity.csv",
         derivations=DERIVATIONS,
         search=SEARCH,
         curves=PLOTS / "curves",

@@ -1,12 +1,11 @@
 """Stage train: train a model with the best candidate of the search, once for each seed, and save it."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 from tqdm import tqdm
 
-from mnist_core.candidates import read_candidates
+from mnist_core.candidates import Choice, FailedCandidate, read_search
 from mnist_core.data.dataset import load_manifest
 from mnist_core.files import output_directory, output_file, write_csv, write_json
 from mnist_core.final_training import FinalTraining, PassedOver, train_seeds
@@ -28,7 +27,7 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
     params = load_params(PARAMS)
     seeds = params.active.train.seeds
     setup = training_setup(model, params)
-    candidates = read_candidates(SEARCH / f"{model}.json", model)
+    candidates = read_search(SEARCH / f"{model}.json", model).candidates
 
     def print_epoch(index: int, record: EpochRecord) -> None:
         tqdm.write(
@@ -54,7 +53,7 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
                 data_sha256=load_manifest(setup.data_directory).sha256,
             )
             _save(directory / f"seed_{seed}", setup, state, provenance)
-        write_json(directory / HYPERPARAMETERS, _choice(model, training))
+        write_json(directory / HYPERPARAMETERS, _choice(model, training).model_dump())
         write_csv(curves_frame([state.records for state in training.states]), errors_path)
     for passed_over in training.passed_over:
         click.echo(f"{model}: {passed_over}; the next best of the search was taken")
@@ -62,14 +61,19 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
     click.echo(f"{model} seed {seeds[0]}: train error {last['train']:.5f}, test error {last['test']:.5f}")
 
 
-def _choice(model: str, training: FinalTraining) -> dict[str, Any]:
-    failures = [_failure(passed) for passed in training.passed_over]
-    return {"model": model, **training.candidate.model_dump(), "failures": failures}
+def _choice(model: str, training: FinalTraining) -> Choice:
+    failures = [_failed(passed) for passed in training.passed_over]
+    return Choice(model=model, **training.candidate.model_dump(), failures=failures)
 
 
-def _failure(passed: PassedOver) -> dict[str, Any]:
-    pair = {"learning_rate": passed.candidate.learning_rate, "epochs": passed.candidate.epochs}
-    return pair | {"seed": passed.seed, "failure": passed.failure.word, "epoch": passed.failure.epoch}
+def _failed(passed: PassedOver) -> FailedCandidate:
+    return FailedCandidate(
+        learning_rate=passed.candidate.learning_rate,
+        epochs=passed.candidate.epochs,
+        seed=passed.seed,
+        failure=passed.failure.word,
+        epoch=passed.failure.epoch,
+    )
 
 
 def _save(stem: Path, setup: TrainingSetup, state: TrainingState, provenance: Provenance) -> None:

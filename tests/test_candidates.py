@@ -1,63 +1,111 @@
+"""What search and training write down: the right files are read, others refused in one line naming file and key."""
+
 import json
 
 import pytest
 
-from mnist_core.candidates import Candidate, rank, read_candidates, read_choice
+from mnist_core.candidates import Candidate, Choice, rank, read_choice, read_search
 from mnist_core.errors import UserError
 
-GOOD = {"model": "2a", "learning_rate": 0.1, "epochs": 3, "validation_error": 1.5}
+PAIR = {"learning_rate": 0.1, "epochs": 3, "validation_error": 1.5}
+SHORTER = {"learning_rate": 0.1, "epochs": 2, "validation_error": 2.0}
+OTHER_RATE = {"learning_rate": 0.01, "epochs": 3, "validation_error": 2.5}
+TRIAL = {"learning_rate": 0.1, "failure": None, "epochs": 3, "best_epoch": 3, "best_validation_error": 1.5}
+SEARCH = PAIR | {"model": "2b", "candidates": [PAIR, SHORTER, OTHER_RATE], "trials": [TRIAL], "probes": []}
+CHOICE = PAIR | {"model": "2b", "failures": []}
 
 
-def test_both_files_are_read_back(tmp_path):
-    (tmp_path / "model.json").write_text(json.dumps(GOOD))
-    (tmp_path / "search.json").write_text(json.dumps({"model": "2a", "candidates": [GOOD, GOOD | {"epochs": 4}]}))
-    best = Candidate(learning_rate=0.1, epochs=3, validation_error=1.5)
-    assert read_choice(tmp_path / "model.json", "2a") == best
-    assert read_candidates(tmp_path / "search.json", "2a") == (best, best.model_copy(update={"epochs": 4}))
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "file.json"
 
 
-FAULTS = {
-    "not JSON": ("{", "not valid JSON (Expecting property name"),
-    "not text": (b"\xff", "not valid JSON ('utf-8' codec"),
-    "not an object": ("[]", "Input should be a valid dictionary"),
-    "a key missing": (json.dumps({"model": "2a", "learning_rate": 0.1, "epochs": 3}), "validation_error: missing"),
-    "no number": (json.dumps(GOOD | {"learning_rate": "fast"}), "learning_rate: Input should be a valid number"),
-    "impossible": (json.dumps(GOOD | {"epochs": 0}), "epochs: Input should be greater than 0"),
-}
+def write(path, content):
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    return path
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_damage_is_one_line_that_names_file_and_key(tmp_path, fault):
-    content, message = FAULTS[fault]
-    path = tmp_path / "hyperparameters.json"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(UserError) as raised:
-        read_choice(path, "2a")
-    assert str(raised.value).startswith(f"{path}: {message}")
-    assert str(raised.value).endswith("; train the model first (dvc repro)")
-    assert "\n" not in str(raised.value)
+def message(path, read, content):
+    """What the reader says of a file with this content."""
+    with pytest.raises(UserError) as refused:
+        read(write(path, content), "2b")
+    text = str(refused.value)
+    assert text.startswith(f"{path}: ")
+    assert text.endswith(" first (dvc repro)")
+    assert "\n" not in text
+    return text.removeprefix(f"{path}: ")
+
+
+def test_both_files_are_read_back(path):
+    search = read_search(write(path, SEARCH), "2b")
+    assert search.candidates == [Candidate(**PAIR), Candidate(**SHORTER), Candidate(**OTHER_RATE)]
+    failed = {"learning_rate": 0.1, "epochs": 3, "seed": 4, "failure": "spiked", "epoch": 3}
+    choice = read_choice(write(path, CHOICE | SHORTER | {"failures": [failed]}), "2b", search)
+    assert (choice.epochs, choice.failures[0].failure, choice.failures[0].seed) == (2, "spiked", 4)
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "fault"),
     [
-        ({"model": "2a"}, "candidates: missing"),
-        ({"model": "2a", "candidates": []}, "candidates: Tuple should have at least 1 item"),
-        ({"model": "2a", "candidates": [GOOD, {"epochs": 3}]}, "candidates.1.learning_rate: missing"),
+        (b"{", "not valid JSON (Expecting property name"),
+        (b"\xff", "not valid JSON ('utf-8' codec"),
+        (b"[]", "Input should be a valid dictionary"),
+        (b"{}", "learning_rate: missing"),
+        (CHOICE | {"learning_rate": "fast"}, "learning_rate: Input should be a valid number"),
+        (CHOICE | {"validation_error": float("nan")}, "validation_error: Input should be a finite number"),
+        (CHOICE | {"epochs": 0}, "epochs: Input should be greater than 0"),
+        (CHOICE | {"epoch": 3}, "epoch: unknown key"),
     ],
 )
-def test_damaged_candidates_is_named(tmp_path, content, message):
-    path = tmp_path / "2a.json"
-    path.write_text(json.dumps(content))
-    with pytest.raises(UserError) as raised:
-        read_candidates(path, "2a")
-    assert str(raised.value).startswith(f"{path}: {message}")
-    assert str(raised.value).endswith("; run the search first (dvc repro)")
+def test_a_damaged_choice_is_one_line(path, content, fault):
+    assert message(path, read_choice, content).startswith(fault)
 
 
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"2a\.json: no such file; run the search first"):
-        read_candidates(tmp_path / "2a.json", "2a")
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"candidates": []}, "candidates: List should have at least 1 item"),
+        ({"candidates": [PAIR, {"epochs": 3, "validation_error": 1.0}]}, "candidates.1.learning_rate: missing"),
+        ({"trials": [TRIAL | {"failure": "diverged"}]}, "trials.0.failure: Input should be 'non-finite', 'dead'"),
+        ({"trials": [TRIAL | {"best_epoch": None}]}, "trials.0: a trial has a best epoch"),
+        ({"trials": [TRIAL | {"best_validation_error": None}]}, "trials.0: a trial has a best epoch"),
+    ],
+)
+def test_a_damaged_search_is_one_line(path, change, fault):
+    assert message(path, read_search, SEARCH | change).startswith(fault)
+
+
+def test_a_trial_that_spiked_may_have_a_best_epoch_and_one_that_failed_otherwise_has_none(path):
+    failed = {"learning_rate": 1.0, "epochs": 0, "best_epoch": None, "best_validation_error": None}
+    trials = [failed | {"failure": "non-finite"}, TRIAL | {"failure": "spiked"}]
+    search = read_search(write(path, SEARCH | {"trials": trials}), "2b")
+    assert [trial.failure for trial in search.trials] == ["non-finite", "spiked"]
+
+
+@pytest.mark.parametrize(("read", "content"), [(read_choice, CHOICE), (read_search, SEARCH)])
+def test_the_file_of_another_model_is_refused(path, read, content):
+    """Copied from 2a to 2b it would choose what 2a found."""
+    assert message(path, read, content | {"model": "2a"}).startswith("it is about model 2a, not 2b; ")
+
+
+@pytest.mark.parametrize(("read", "verb"), [(read_choice, "train the model"), (read_search, "run the search")])
+def test_a_missing_file_says_what_to_do(path, read, verb):
+    with pytest.raises(UserError, match=rf"file\.json: no such file; {verb} first \(dvc repro\)"):
+        read(path, "2b")
+
+
+def test_the_choice_is_a_candidate_of_the_search(path):
+    search = read_search(write(path, SEARCH), "2b")
+    fault = message(path, lambda path, model: read_choice(path, model, search), CHOICE | {"epochs": 1})
+    assert fault.startswith("learning rate 0.1 with 1 epochs is no candidate of its search; ")
+
+
+def test_what_speaks_against_a_candidate_is_its_own_failure_or_another_one_at_its_rate():
+    dead = {"learning_rate": 0.1, "epochs": 5, "seed": 2, "failure": "dead", "epoch": 1}
+    spiked = {"learning_rate": 0.1, "epochs": 3, "seed": 4, "failure": "spiked", "epoch": 3}
+    choice = Choice(model="2b", failures=[dead, spiked], **OTHER_RATE)
+    found = [choice.why_not(Candidate(**pair)) for pair in (PAIR, SHORTER, OTHER_RATE)]
+    assert [failed.failure if failed else None for failed in found] == ["spiked", "dead", None]
 
 
 def test_candidates_are_ranked_by_error_then_fewer_epochs_then_the_larger_rate():
@@ -71,12 +119,3 @@ def test_candidates_are_ranked_by_error_then_fewer_epochs_then_the_larger_rate()
         (0.01, 1),
         (0.1, 1),
     ]
-
-
-def test_the_files_of_another_model_are_refused(tmp_path):
-    """Copied from 2b to 2a they would choose what 2b found."""
-    path = tmp_path / "2a.json"
-    path.write_text(json.dumps(GOOD | {"model": "2b", "candidates": [GOOD]}))
-    for read in (read_choice, read_candidates):
-        with pytest.raises(UserError, match=r"2a\.json: it is about model 2b, not 2a; "):
-            read(path, "2a")

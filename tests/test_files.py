@@ -39,6 +39,9 @@ def test_reads_what_was_written(tmp_path):
         ("x.csv", "", "x.csv: not valid CSV (No columns to parse from file); run `dvc repro` to write it again"),
         ("x.csv", "a\n1\n", "x.csv: no column b; run `dvc repro` to write it again"),
         ("x.csv", "a,b\n", "x.csv: no rows; run `dvc repro` to write it again"),
+        ("x.csv", "a,b\n1,2\n3,\n", "x.csv: b of row 2 is no finite number; run `dvc repro` to write it again"),
+        ("x.csv", "a,b\ninf,2\n", "x.csv: a of row 1 is no finite number; run `dvc repro` to write it again"),
+        ("x.csv", "a,b\n1,many\n", "x.csv: b of row 1 is no finite number; run `dvc repro` to write it again"),
     ],
 )
 def test_a_missing_or_broken_file_is_named(tmp_path, name, content, message):
@@ -316,3 +319,11 @@ def test_what_comes_from_outside_is_one_short_line_that_no_terminal_obeys():
     assert printable("ein Übel: 手") == "ein Übel: 手"
     assert printable("x" * 400) == "x" * 297 + "..."
     assert printable(ValueError("a\r\nb"), 10) == "a b"
+
+
+def test_columns_of_text_need_no_numbers(tmp_path):
+    (tmp_path / "x.csv").write_text("model,epoch\n1a,1\n")
+    frame = results.read_csv(tmp_path / "x.csv", ["epoch"], texts=["model"])
+    assert frame["model"].to_list() == ["1a"]
+    with pytest.raises(UserError, match="no column letter"):
+        results.read_csv(tmp_path / "x.csv", ["epoch"], texts=["letter"])

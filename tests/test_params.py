@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from mnist_core.data.params import DataParams
 from mnist_core.errors import UserError
 from mnist_core.models import framework_and_letter
 from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D
@@ -154,3 +155,20 @@ def test_model_names():
 def test_an_unknown_model_is_named(name):
     with pytest.raises(UserError, match=f"unknown model '{name}': use one of 1a, 1b, 1c, 1d, 2a, 2b, 2c, 2d"):
         framework_and_letter(name)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "own", "expected"),
+    [
+        ("mnist", (), tuple("0123456789")),
+        ("custom", (), tuple("0123456789")),
+        ("custom", ("ma", "ta"), ("ma", "ta", *"23456789")),
+    ],
+)
+def test_every_output_of_a_network_has_a_name(dataset, own, expected):
+    assert DataParams(dataset=dataset, directory="x", class_names=own).ten_names == expected
+
+
+def test_clothes_have_their_names():
+    names = DataParams(dataset="fashion_mnist", directory="", class_names=()).ten_names
+    assert (names[0], names[9], len(set(names))) == ("T-shirt/top", "Ankle boot", 10)

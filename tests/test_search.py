@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from mnist_core import search as search_module
+from mnist_core.candidates import Probe, Trial
 from mnist_core.errors import UserError
 from mnist_core.metrics import cross_entropy
 from mnist_core.networks.architectures import Dense
 from mnist_core.params import GridSearch, ProbeSearch
 from mnist_core.registry import build_classifier
-from mnist_core.search import Probe, Trial, _tenths, choose, learns_in_one_epoch, probe_downward, search
+from mnist_core.search import _tenths, choose, learns_in_one_epoch, probe_downward, search
 from mnist_core.training import loop as training
 from mnist_core.training.divergence import Failure
 from mnist_core.training.history import EpochRecord
@@ -30,6 +31,16 @@ def finished(*errors, failure=None):
     return TrainingState({}, tuple(records), failure)
 
 
+def trial(rate, failure, epochs, best_epoch, best_error):
+    return Trial(
+        learning_rate=rate,
+        failure=failure,
+        epochs=epochs,
+        best_epoch=best_epoch,
+        best_validation_error=best_error,
+    )
+
+
 def ranked(result):
     return [tuple(candidate.model_dump().values()) for candidate in result.candidates]
 
@@ -38,7 +49,7 @@ class TestChoose:
     def test_the_lowest_validation_error_of_any_epoch_wins(self):
         result = choose([0.1, 0.01], [finished(0.5, 0.3, 0.4), finished(0.6, 0.5, 0.2)])
         assert ranked(result)[0] == (0.01, 3, 20.0)
-        assert result.trials == (Trial(0.1, None, 3, 2, 30.0), Trial(0.01, None, 3, 3, 20.0))
+        assert result.trials == (trial(0.1, None, 3, 2, 30.0), trial(0.01, None, 3, 3, 20.0))
 
     def test_every_pair_is_ranked(self):
         result = choose([0.1, 0.01], [finished(0.5, 0.3, 0.4), finished(0.6, 0.3)])
@@ -56,12 +67,12 @@ class TestChoose:
     def test_what_failed_is_recorded_with_its_word_and_cannot_win(self, word):
         result = choose([1.0, 0.1], [finished(0.01, failure=Failure(word, 2)), finished(0.5, 0.4)])
         assert ranked(result) == [(0.1, 2, 40.0), (0.1, 1, 50.0)]
-        assert result.trials[0] == Trial(1.0, word, 1, None, None)
+        assert result.trials[0] == trial(1.0, word, 1, None, None)
 
     def test_the_epochs_before_a_spike_can_win(self):
         result = choose([1.0, 0.1], [finished(0.3, 0.2, 0.1, failure=Failure("spiked", 3)), finished(0.25, 0.4, 0.5)])
         assert ranked(result)[:3] == [(1.0, 2, 20.0), (0.1, 1, 25.0), (1.0, 1, 30.0)]
-        assert result.trials[0] == Trial(1.0, "spiked", 3, 2, 20.0)
+        assert result.trials[0] == trial(1.0, "spiked", 3, 2, 20.0)
 
     def test_the_curves_have_a_row_for_every_finite_epoch(self):
         result = choose([1.0, 0.1], [finished(0.25, failure=Failure("dead", 1)), finished(0.5, 1 / 3)])
@@ -74,7 +85,9 @@ class TestChoose:
             choose([1.0, 0.1], states)
 
     def test_the_record_is_plain_json(self):
-        result = choose([1.0], [finished(0.25)], (Probe(10.0, False), Probe(1.0, True)))
+        result = choose(
+            [1.0], [finished(0.25)], (Probe(learning_rate=10.0, learns=False), Probe(learning_rate=1.0, learns=True))
+        )
         assert json.loads(json.dumps(result.to_json())) == {
             "learning_rate": 1.0,
             "epochs": 1,

@@ -31,7 +31,10 @@ _PAGE_HTML = """<!DOCTYPE html>
 <title>Plots</title>
 <script>%s</script>
 <style>
-body { font-family: sans-serif; display: flex; flex-wrap: wrap; gap: 1.5rem; margin: 1.5rem; }
+body { font-family: sans-serif; display: flex; flex-wrap: wrap; gap: 1.5rem; margin: min(1.5rem, 3vw); }
+/* Vega draws in a fixed size; a smaller screen gets a smaller drawing instead of one that scrolls sideways. */
+body > *, .vega-embed { max-width: 100%; }
+.vega-embed svg { max-width: 100%; height: auto; }
 </style>
 </head>
 <body>

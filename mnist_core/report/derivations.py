@@ -1,4 +1,4 @@
-"""The derivations, from Markdown with LaTeX to HTML with MathML."""
+"""docs/derivations.md as a section of the page: Markdown becomes HTML, LaTeX becomes MathML, which browsers draw."""
 
 import os
 import posixpath
@@ -17,16 +17,11 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 from mnist_core.errors import UserError
 from mnist_core.files import read_text
 
-_LONG_FORMULA = 24  # characters
-
-
-_BOLD_DIGITS = str.maketrans("0123456789", "𝟎𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖𝟗")
-
-
-_FUNCTION = re.compile(r"(\\(?:log|exp))(?![A-Za-z])(?!\s*(?:\(|\\left|\^|_))")
-
-
 _SCROLLS = 'role="group" aria-label="Formula" tabindex="0"'  # by keyboard too
+_LONG_FORMULA = 24  # characters; a longer one takes a line of its own on a phone
+_BOLD_DIGITS = str.maketrans("0123456789", "𝟎𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖𝟗")
+_FUNCTION = re.compile(r"(\\(?:log|exp))(?![A-Za-z])(?!\s*(?:\(|\\left|\^|_))")
+"""A function's name before its argument without parentheses: TeX sets a thin space between the two."""
 
 
 def render_derivations(path: Path, *, page_directory: Path) -> Markup:

@@ -5,34 +5,21 @@ The page holds no script and loads nothing: figures are inline SVG, images are d
 is trained or scored here, and the same files give the same bytes.
 """
 
-import itertools
 from pathlib import Path
 
 import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from mnist_core.errors import UserError
-from mnist_core.files import REMEDY, read_json
 from mnist_core.models import MODELS
 from mnist_core.params import Params
-from mnist_core.records import ERROR_KEYS
+from mnist_core.records import read_summary
 from mnist_core.report.derivations import render_derivations
-from mnist_core.report.plotting import parity_figure
-from mnist_core.report.sections import (
-    ReportSources,
-    architecture_row,
-    figure,
-    first_layer,
-    gallery,
-    gradient_checks,
-    model_section,
-    parity_rows,
-)
+from mnist_core.report.images import first_layer, gallery
+from mnist_core.report.names import FAILURES, dataset_name
+from mnist_core.report.sections import ReportSources, figure, gradient_section, model_section, network_row, twins_rows
 from mnist_core.report.svg import png_uri
 from mnist_core.report.tables import load_reference
-
-_DATASETS = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "custom": "images of one's own"}
 
 
 def build_report(params: Params, sources: ReportSources, *, page_directory: Path) -> str:
@@ -46,34 +33,39 @@ def build_report(params: Params, sources: ReportSources, *, page_directory: Path
     Raises:
         UserError: a file is missing or unreadable, or a formula of the derivations cannot be converted.
     """
-    summary = read_json(sources.summary, MODELS)
-    for model, key in itertools.product(MODELS, ERROR_KEYS):
-        if key not in summary[model]:
-            raise UserError(f"{sources.summary}: no key {key} in {model}; {REMEDY}")
+    summary = read_summary(sources.summary)
     reference = load_reference(params.data.dataset)
-    best = min(MODELS, key=lambda model: summary[model]["test_error"])
+    classes = params.data.ten_names
+    lowest = min(MODELS, key=lambda model: summary[model].test_error)
     return _template().render(
         params=params,
         profile=params.active,
         full_size=_is_full_size(params),
-        dataset=_DATASETS[params.data.dataset],
-        architectures=[architecture_row(letter, params) for letter in "abcd"],
+        dataset=dataset_name(params.data.dataset),
+        classes=classes,
+        failures=FAILURES,
+        networks=[network_row(letter, params) for letter in "abcd"],
         models=[
             model_section(model, params, sources, summary[model], reference[model] if reference else None)
             for model in MODELS
         ],
         reference=reference,
-        best=best,
-        best_metrics=summary[best],
+        lowest=lowest,
+        lowest_scores=summary[lowest],
         test_errors_figure=figure(
             sources.figures / "test_errors.svg", "Line chart of the test error of all eight models after each epoch."
         ),
-        gallery=gallery(sources, best),
-        first_layers=[first_layer(model, sources, params.active.train.seeds[0]) for model in ("1a", "2a", "1d", "2d")],
+        gallery=gallery(sources, lowest),
+        first_layers=[
+            first_layer(model, sources, params.active.train.seeds[0], classes) for model in ("1a", "2a", "1d", "2d")
+        ],
         weight_scale=png_uri(np.linspace(-1, 1, 65)[None], limit=1),
-        gradients=gradient_checks(sources.gradients),
-        parity=parity_rows(sources.parity, params.active.parity.steps),
-        parity_figure=parity_figure(sources.parity_curves),
+        gradients=gradient_section(sources.gradients),
+        twins=twins_rows(sources.parity, params.active.parity.steps),
+        twins_figure=figure(
+            sources.figures / "parity.svg",
+            "Four line charts, one for each network: the test error of its TensorFlow and its NumPy twin by epoch.",
+        ),
         derivations=render_derivations(sources.derivations, page_directory=page_directory),
     )
 
@@ -107,24 +99,3 @@ def _format_power(value: float) -> Markup:
         return Markup("0")
     mantissa, exponent = f"{value:.1e}".split("e")
     return Markup("{} × 10<sup>{}</sup>").format(mantissa, str(int(exponent)).replace("-", "−"))
-
-
-# --- files ---
-
-
-# --- figures and images ---
-
-
-# --- one model ---
-
-
-# --- errors of the best model ---
-
-
-# --- first layers ---
-
-
-# --- gradient checks and parity ---
-
-
-# --- derivations ---

@@ -1,11 +1,11 @@
 """Figures for print, drawn with matplotlib from the CSV and JSON files that the stages leave.
 
 Colours are Okabe and Ito's, which colour-blind readers can tell apart; line styles and written numbers carry the same
-meaning in black and white. Sizes are final: put into a page unscaled, no text is smaller than 8 points.
+meaning in black and white. Sizes are final: put into a page unscaled, no text is smaller than 8 points. Figures have no
+title: the caption below says what they show.
 """
 
-import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,32 +13,34 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from mnist_core.files import read_csv, read_json
+from mnist_core.arrays import Array
+from mnist_core.candidates import Choice, Search, read_choice, read_search
+from mnist_core.files import read_csv
 from mnist_core.models import MODELS
-from mnist_core.records import CONFUSION_COLUMNS, CURVE_COLUMNS, SEARCH_KEYS
-from mnist_core.report.svg import inline_svg
+from mnist_core.records import CURVE_COLUMNS, TRIAL_COLUMNS, read_confusion
+from mnist_core.report.names import FRAMEWORK_NAMES
 
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "#D9D9D9"
-FRAMEWORK_NAMES = {"tensorflow": "TensorFlow", "numpy": "NumPy"}
 
+_WIDTH = 5.0  # inches
 _LINE_STYLES = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 2, 1, 2)))
 _ARCHITECTURE_COLOURS = {"a": BLUE, "b": ORANGE, "c": GREEN, "d": PURPLE}
-_ARCHITECTURE_MARKERS = {"a": "o", "b": "s", "c": "^", "d": "D"}
 _FRAMEWORK_STYLES = {"tensorflow": _LINE_STYLES[0], "numpy": _LINE_STYLES[1]}
 _ERRORS_MAP = LinearSegmentedColormap.from_list("errors", ["#FFFFFF", "#FDD0A2", "#F16913", "#A63603", "#5A1D02"])
+_FEW_EPOCHS = 20  # more are drawn on a logarithmic axis: most happens in the first
 
 _RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that every machine draws the same
     "font.size": 9,
-    "axes.titlesize": 10,
+    "axes.titlesize": 9,
     "axes.labelsize": 9,
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
@@ -58,29 +60,34 @@ _RC: dict[Any, Any] = {
 }
 
 
-def write_figures(plots: Path, searches: Path, output: Path) -> None:
-    """Draw every figure of the eight models as SVG and PNG; the same input gives the same bytes.
+def write_figures(plots: Path, searches: Path, models: Path, output: Path, classes: Sequence[str]) -> None:
+    """Draw every figure as SVG and PNG; the same input gives the same bytes.
 
     Args:
-        plots: holds curves/<model>.csv, confusion/<model>.csv, search/<model>.csv and test_errors.csv.
+        plots: holds curves/<model>.csv, confusion/<model>.csv, search/<model>.csv, test_errors.csv and parity.csv.
         searches: holds <model>.json of each search.
-        output: directory that receives curves_<model>, confusion_<model>, search_<model> and test_errors.
+        models: holds <model>/hyperparameters.json.
+        output: directory that receives curves_<model>, confusion_<model>, search_<model>, test_errors and parity.
+        classes: names of the ten classes.
 
     Raises:
         UserError: an input file is missing or broken.
     """
     for model in MODELS:
         curves = read_csv(plots / "curves" / f"{model}.csv", CURVE_COLUMNS)
-        counts = read_csv(plots / "confusion" / f"{model}.csv", CONFUSION_COLUMNS)
-        trials = read_csv(plots / "search" / f"{model}.csv", ["learning_rate", "epoch", "validation_error"])
-        search = read_json(searches / f"{model}.json", SEARCH_KEYS)
+        confusion = read_confusion(plots / "confusion" / f"{model}.csv")
+        trials = read_csv(plots / "search" / f"{model}.csv", TRIAL_COLUMNS)
+        search = read_search(searches / f"{model}.json", model)
+        choice = read_choice(models / model / "hyperparameters.json", model, search)
         with figure_style():
-            save_figure(draw_curves(curves, model), output / f"curves_{model}")
-            save_figure(draw_confusion(counts, model), output / f"confusion_{model}")
-            save_figure(draw_search(trials, search), output / f"search_{model}")
-    test_errors = read_csv(plots / "test_errors.csv", ["model", "epoch", "test_error"])
+            save_figure(draw_curves(curves), output / f"curves_{model}")
+            save_figure(draw_confusion(confusion, classes), output / f"confusion_{model}")
+            save_figure(draw_search(trials, search, choice), output / f"search_{model}")
+    test_errors = read_csv(plots / "test_errors.csv", ["epoch", "test_error"], texts=["model"])
+    parity = read_csv(plots / "parity.csv", ["epoch", "test_error"], texts=["letter", "framework"])
     with figure_style():
         save_figure(draw_test_errors(test_errors), output / "test_errors")
+        save_figure(draw_parity(parity), output / "parity")
 
 
 @contextmanager
@@ -98,108 +105,93 @@ def save_figure(figure: Figure, path: Path) -> None:
     figure.savefig(path.with_name(f"{path.name}.png"), metadata={"Software": None})
 
 
-def draw_curves(curves: pd.DataFrame, model: str) -> Figure:
+def draw_curves(curves: pd.DataFrame) -> Figure:
     """Draw train and test error over epochs: the mean over seeds, and a band of one standard deviation each side.
 
     Args:
         curves: columns epoch, and <split>_error and <split>_error_std (percent) for train and test.
-        model: its name, for the title.
     """
-    figure, axes = _axes(f"{_describe(model)}: train and test error", "epoch", "error (%)")
+    figure, axes = _axes("error (%)")
     epochs = curves["epoch"].to_numpy()
+    drawn = []
     for split, colour, style in (("test", VERMILLION, _LINE_STYLES[0]), ("train", BLUE, _LINE_STYLES[1])):
         mean, std = curves[f"{split}_error"].to_numpy(), curves[f"{split}_error_std"].to_numpy()
-        axes.fill_between(epochs, np.maximum(mean - std, 0), mean + std, color=colour, alpha=0.25, linewidth=0)
-        axes.plot(epochs, mean, color=colour, linestyle=style, label=f"{split}: {mean[-1]:.2f} % at the end")
-    _scale_errors(axes, curves[["train_error", "test_error"]].to_numpy())
+        low, high = np.maximum(mean - std, 0), mean + std
+        axes.fill_between(epochs, low, high, color=colour, alpha=0.25, linewidth=0)
+        axes.plot(epochs, mean, color=colour, linestyle=style, label=f"{split} {mean[-1]:.2f} %")
+        drawn += [low, high]
+    _scale_errors(axes, np.concatenate(drawn))
     _scale_epochs(axes, epochs)
-    axes.legend(title="mean and one standard deviation", title_fontsize=8, alignment="left")
+    _label_ends(axes)
     return figure
 
 
-def draw_search(trials: pd.DataFrame, search: Mapping[str, Any]) -> Figure:
-    """Draw validation error over epochs, one line for each learning rate, and mark the pair that won.
+def draw_search(trials: pd.DataFrame, search: Search, choice: Choice) -> Figure:
+    """Draw validation error over epochs, one line for each learning rate, and mark the pair that was trained with.
+
+    If that is not the pair with the lowest error, that one is marked too, and the legend says why it was passed over.
 
     Args:
         trials: columns learning_rate, epoch, validation_error (percent).
-        search: the search's record: model, the winning learning_rate, epochs and validation_error, and its trials.
+        search: the search's record.
+        choice: what the model was trained with.
     """
-    figure, axes = _axes(f"{_describe(search['model'])}: search for the learning rate", "epoch", "validation error (%)")
+    figure, axes = _axes("validation error (%)", height=3.6)
     colours = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
-    ordered = sorted(search["trials"], key=lambda trial: -trial["learning_rate"])
-    for place, trial in enumerate(ordered):
-        rate = trial["learning_rate"]
-        curve = trials[np.isclose(trials["learning_rate"], rate, rtol=1e-9, atol=0)]
+    for place, trial in enumerate(sorted(search.trials, key=lambda trial: -trial.learning_rate)):
+        curve = trials[np.isclose(trials["learning_rate"], trial.learning_rate, rtol=1e-9, atol=0)]
         axes.plot(
             curve["epoch"],
             curve["validation_error"],
             color=colours[place % len(colours)],
             linestyle=_LINE_STYLES[place % len(_LINE_STYLES)],
-            label=f"{rate:g}" + (" (diverged)" if trial["diverged"] else ""),
+            label=f"rate {trial.learning_rate:g}" + (f" ({trial.failure})" if trial.failure else ""),
         )
-    axes.plot(
-        search["epochs"],
-        search["validation_error"],
-        linestyle="none",
-        marker="D",
-        markersize=6,
-        markerfacecolor="white",
-        markeredgecolor=BLACK,
-        markeredgewidth=1.4,
-        clip_on=False,
-        zorder=5,
-        label=f"best: {search['validation_error']:.2f} % at epoch {search['epochs']}",
-    )
+    diamond: dict[str, Any] = {"linestyle": "none", "marker": "D", "markersize": 6, "markerfacecolor": "white"}
+    marks = diamond | {"markeredgecolor": BLACK, "markeredgewidth": 1.4, "clip_on": False, "zorder": 5}
+    axes.plot(choice.epochs, choice.validation_error, **marks, label=f"chosen: {_describe(choice)}")
+    if (choice.learning_rate, choice.epochs) != (search.learning_rate, search.epochs):
+        failed = choice.why_not(search)
+        reason = f"; {failed.failure} with seed {failed.seed}" if failed else ""
+        marks |= {"marker": "X", "markersize": 7, "markeredgewidth": 1}
+        axes.plot(search.epochs, search.validation_error, **marks, label=f"rejected: {_describe(search)}{reason}")
     _scale_errors(axes, trials["validation_error"].to_numpy())
     _scale_epochs(axes, trials["epoch"].to_numpy())
-    # Beside the lines, which may lie anywhere.
-    axes.legend(title="learning rate", title_fontsize=8, alignment="left", loc="upper left", bbox_to_anchor=(1, 1))
+    figure.legend(loc="outside lower left", ncols=1 if len(search.trials) < 3 else 2)
     return figure
 
 
-def draw_confusion(counts: pd.DataFrame, model: str) -> Figure:
+def draw_confusion(matrix: Array, classes: Sequence[str]) -> Figure:
     """Draw the confusion matrix so that the errors show: the diagonal is grey, only errors are coloured.
 
     Args:
-        counts: columns actual, predicted, count, one row for each pair of classes.
-        model: its name, for the title.
+        matrix: counts, int (classes, classes); actual classes in rows, predicted ones in columns.
+        classes: their names.
     """
-    matrix = counts.pivot_table(index="actual", columns="predicted", values="count", aggfunc="sum").to_numpy()
-    errors = np.where(np.eye(len(matrix), dtype=bool), 0, matrix)
+    diagonal = np.eye(len(matrix), dtype=bool)
+    errors = np.where(diagonal, 0, matrix)
     most = max(int(errors.max()), 1)
 
-    figure = Figure(figsize=(5.2, 4.4))
+    figure = Figure(figsize=(_WIDTH, 4.0))
     axes = figure.add_subplot()
     axes.grid(visible=False)
-    image = axes.imshow(
-        np.ma.masked_array(errors, np.eye(len(matrix), dtype=bool)), cmap=_ERRORS_MAP, vmin=0, vmax=most
-    )
+    image = axes.imshow(np.ma.masked_array(errors, diagonal), cmap=_ERRORS_MAP, vmin=0, vmax=most)
     axes.set_facecolor(GREY)  # seen through the masked diagonal
     for (actual, predicted), count in np.ndenumerate(matrix):
         if count:
-            dark = errors[actual, predicted] > 0.5 * most
-            axes.text(
-                predicted,
-                actual,
-                f"{count:.0f}",
-                ha="center",
-                va="center",
-                fontsize=8,
-                color="white" if dark else BLACK,
-            )
-    classes = range(len(matrix))
-    axes.set_xticks(classes)
-    axes.set_yticks(classes)
+            colour = "white" if errors[actual, predicted] > 0.5 * most else BLACK
+            axes.text(predicted, actual, f"{count:.0f}", ha="center", va="center", fontsize=8, color=colour)
+    are_long = max(map(len, classes)) > 2
+    axes.set_xticks(range(len(matrix)), classes, rotation=90 if are_long else 0)
+    axes.set_yticks(range(len(matrix)), classes)
     axes.tick_params(length=0)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("actual class")
-    total = int(matrix.sum())
-    axes.set_title(f"{_describe(model)}: {errors.sum():,.0f} errors on {total:,} test images")
 
     totals = matrix.sum(axis=1)
     recall = np.divide(100 * matrix.diagonal(), totals, out=np.zeros(len(matrix)), where=totals > 0)
     right = axes.secondary_yaxis("right")
-    right.set_yticks(classes, [f"{value:.1f}" for value in recall])
+    right.set_yticks(range(len(matrix)), [f"{value:.1f}" for value in recall])
     right.tick_params(length=0)
     axes.annotate("recall\n(%)", (1.06, -0.025), xycoords="axes fraction", ha="center", va="top", fontsize=8)
     colour_bar = figure.colorbar(image, ax=axes, label="errors (images)", shrink=0.85, pad=0.03)
@@ -216,7 +208,7 @@ def draw_test_errors(test_errors: pd.DataFrame) -> Figure:
     Args:
         test_errors: columns model, epoch, test_error (percent).
     """
-    figure, axes = _axes("Test error of all models", "epoch (logarithmic)", "test error (%), mean over seeds")
+    figure, axes = _axes("test error (%)", height=3.8)
     for model, (framework, letter) in MODELS.items():
         curve = test_errors[test_errors["model"] == model]
         axes.plot(
@@ -224,44 +216,102 @@ def draw_test_errors(test_errors: pd.DataFrame) -> Figure:
             curve["test_error"],
             color=_ARCHITECTURE_COLOURS[letter],
             linestyle=_FRAMEWORK_STYLES[framework],
-            marker=_ARCHITECTURE_MARKERS[letter],  # tells the twins apart without colour
-            markersize=4.5,
-            markevery=[-1],
-            clip_on=False,
-            label=f"{model} {FRAMEWORK_NAMES[framework]}: {curve['test_error'].iloc[-1]:.2f} %",
+            label=f"{model} {curve['test_error'].iloc[-1]:.2f} %",
         )
     _scale_errors(axes, test_errors["test_error"].to_numpy())
-    axes.set_xscale("log")
-    _label_log_axis(axes.xaxis, [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000])
-    axes.set_xlim(1, max(int(test_errors["epoch"].max()), 2))
-    axes.legend(title="error at the end", title_fontsize=8, alignment="left", loc="upper left", bbox_to_anchor=(1, 1))
+    _scale_epochs(axes, test_errors["epoch"].to_numpy())
+    _label_ends(axes)
+    styles = [
+        Line2D([], [], color=BLACK, linestyle=_FRAMEWORK_STYLES[framework], label=name)  # type: ignore[arg-type]
+        for framework, name in FRAMEWORK_NAMES.items()
+    ]
+    figure.legend(handles=styles, loc="outside lower left", ncols=2)
     return figure
 
 
-def _axes(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(6.4, 3.4))
+def draw_parity(curves: pd.DataFrame) -> Figure:
+    """Draw the test error of both twins of every network: where dots lie on a line, they agree.
+
+    Args:
+        curves: columns letter, framework, epoch, test_error (percent).
+    """
+    figure = Figure(figsize=(_WIDTH, 4.2))
+    panels = figure.subplots(2, 2, sharex=True)
+    looks: dict[str, dict[str, Any]] = {
+        "tensorflow": {"color": BLUE},
+        "numpy": {"color": VERMILLION, "marker": "o", "markersize": 4, "linestyle": "none", "clip_on": False},
+    }
+    for axes, (letter, both) in zip(panels.flat, curves.groupby("letter"), strict=True):
+        for framework, name in FRAMEWORK_NAMES.items():
+            curve = both[both["framework"] == framework]
+            axes.plot(curve["epoch"], curve["test_error"], label=name, **looks[framework])
+        axes.set_title(f"network {letter}", loc="left")
+        axes.set_ylim(0, 1.1 * both["test_error"].max() or 1)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.supxlabel("epoch", fontsize=9)
+    figure.supylabel("test error (%)", fontsize=9)
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
+    return figure
+
+
+def _axes(y_label: str, height: float = 3.1) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(_WIDTH, height))
     axes = figure.add_subplot()
-    axes.set_title(title, loc="left")
-    axes.set_xlabel(x_label)
+    axes.set_xlabel("epoch")
     axes.set_ylabel(y_label)
     return figure, axes
 
 
-def _describe(model: str) -> str:
-    return f"Model {model} ({FRAMEWORK_NAMES[MODELS[model][0]]})"
+def _describe(pair: Choice | Search) -> str:
+    epochs = "1 epoch" if pair.epochs == 1 else f"{pair.epochs} epochs"
+    return f"{pair.validation_error:.2f} % after {epochs} at {pair.learning_rate:g}"
 
 
-def _scale_epochs(axes: Axes, epochs: Any) -> None:
-    axes.set_xlim(min(1, epochs.min()), max(epochs.max(), 2))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=[1, 2, 5, 10]))
+def _label_ends(axes: Axes) -> None:
+    """Write every line's label at the right edge, joined to the line's end; labels that would collide move apart."""
+    gap = 0.062  # of the axes' height
+    lines = sorted(axes.get_lines(), key=lambda line: float(np.asarray(line.get_ydata())[-1]))
+    ends = [(float(np.asarray(line.get_xdata())[-1]), float(np.asarray(line.get_ydata())[-1])) for line in lines]
+    heights = axes.transAxes.inverted().transform(axes.transData.transform(ends))[:, 1]
+    # Pushed up from the lowest, and down from the highest; halfway between, every gap still is wide enough.
+    steps = gap * np.arange(len(lines))
+    up = np.maximum.accumulate(heights - steps) + steps
+    down = np.minimum.accumulate((heights - steps)[::-1])[::-1] + steps
+    for line, end, height in zip(lines, ends, (up + down) / 2, strict=True):
+        axes.annotate(
+            str(line.get_label()),
+            end,
+            xytext=(1.06, height),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=8,
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": line.get_color(), "linewidth": 0.6, "shrinkA": 1, "shrinkB": 0},
+        )
 
 
-def _scale_errors(axes: Axes, percents: Any) -> None:
-    """Choose the scale of the error axis: logarithmic, with a linear piece from 0 to 0.1 % where errors go so low."""
-    low, high = float(np.nanmin(percents)), float(np.nanmax(percents))
-    ticks = [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 50, 70, 100]
+def _scale_epochs(axes: Axes, epochs: Array) -> None:
+    """Choose the scale of the epoch axis: logarithmic if there are many."""
+    axes.set_xlim(1, max(int(epochs.max()), 2))
+    if epochs.max() <= _FEW_EPOCHS:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=[1, 2, 5, 10]))
+        return
+    axes.set_xscale("log")
+    axes.set_xlabel("epoch, logarithmic")
+    _label_log_axis(axes.xaxis, [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000])
+
+
+def _scale_errors(axes: Axes, percents: Array) -> None:
+    """Choose the scale of the error axis: logarithmic, with a linear piece from 0 to 0.1 % where errors go so low.
+
+    Args:
+        axes: to be scaled.
+        percents: all errors that are drawn, with the edges of their bands.
+    """
+    low, high = float(percents.min()), float(percents.max())
     if high < 2.5 * max(low, 0.02):
-        axes.set_ylim(bottom=max(0, axes.get_ylim()[0]))
+        margin = 0.05 * (high - low) or 0.1
+        axes.set_ylim(max(0, low - margin), high + margin)
         return
     if low < 0.1:
         axes.set_yscale("symlog", linthresh=0.1, linscale=0.5)
@@ -269,8 +319,11 @@ def _scale_errors(axes: Axes, percents: Any) -> None:
         axes.set_ylim(-0.01 if low == 0 else 0, high * 1.15)
     else:
         axes.set_yscale("log")
-        ticks = [0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5, 10, 20, 30, 50, 100] if high > 10 * low else [0.1, 0.2, 0.5, *ticks]
-        axes.set_ylim(low / 1.12, high * 1.12)
+        if high > 10 * low:
+            ticks = [0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5, 10, 20, 30, 50, 100]
+        else:
+            ticks = [0.1, 0.2, 0.5, 1, 1.5, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 50, 70, 100]
+        axes.set_ylim(low / 1.2, high * 1.12)  # a mark on the lowest point stays clear of the epochs
     axes.set_ylabel(f"{axes.get_ylabel()}, logarithmic")
     _label_log_axis(axes.yaxis, ticks)
 
@@ -279,33 +332,3 @@ def _label_log_axis(axis: Axis, ticks: list[float]) -> None:
     axis.set_major_locator(FixedLocator(ticks))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def parity_figure(path: Path) -> Markup:
-    """Draw the test error of both twins: where one line hides the other they agree."""
-    curves = read_csv(path, ["letter", "framework", "epoch", "test_error"])
-    with figure_style():
-        figure = Figure(figsize=(6.4, 4.4))
-        panels = figure.subplots(2, 2, sharex=True)
-        for axes, (letter, both) in zip(panels.flat, curves.groupby("letter"), strict=True):
-            for framework, name in FRAMEWORK_NAMES.items():
-                curve = both[both["framework"] == framework]
-                style = (
-                    {"color": VERMILLION, "marker": "o", "linestyle": "none"}
-                    if framework == "numpy"
-                    else {"color": BLUE}
-                )
-                axes.plot(curve["epoch"], curve["test_error"], label=name, **style)
-            axes.set_title(f"network {letter}", loc="left")
-            axes.set_ylim(0, 1.1 * both["test_error"].max() or 1)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        panels[0, 0].legend()
-        figure.supxlabel("epoch", fontsize=9)
-        figure.supylabel("test error (%)", fontsize=9)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return inline_svg(
-        buffer.getvalue(),
-        prefix="parity-",
-        label="Four line charts, one for each network: the test error of its TensorFlow and its NumPy twin by epoch.",
-    )

@@ -1,32 +1,42 @@
-"""What the sections of the page say, as plain values for the template."""
+"""What the sections of the page say, as plain values for the template: networks, models, gradient checks, twins.
+
+Each function takes the paths of its files, reads them, and returns one value; what is shown as a picture of pixels
+stands in `images.py`.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from xml.etree import ElementTree
 
 import numpy as np
 from markupsafe import Markup
 
-from mnist_core.arrays import IMAGE_SHAPE, NUM_CLASSES, Array, Weights
+from mnist_core.candidates import Choice, FailedCandidate, Search, read_choice, read_search
 from mnist_core.errors import UserError
-from mnist_core.files import REMEDY, read_array, read_arrays, read_csv, read_json, read_text, reading
+from mnist_core.files import REMEDY, read_csv, read_record, read_text
 from mnist_core.models import COLUMNS, framework_and_letter
 from mnist_core.networks.architectures import Architecture, Conv2D, Dense, LayerSpec, parameter_shapes
-from mnist_core.networks.model_file import load_model
 from mnist_core.params import Params
-from mnist_core.records import CONFUSION_COLUMNS, CURVE_COLUMNS, SEARCH_KEYS
-from mnist_core.report.plotting import FRAMEWORK_NAMES
-from mnist_core.report.svg import inline_svg, png_uri
-
-MAX_GALLERY = 60
-
-
-MAX_MAPS = 16
-
+from mnist_core.records import (
+    CURVE_COLUMNS,
+    GradientChecks,
+    Method,
+    RelativeErrors,
+    Scores,
+    Twins,
+    read_confusion,
+)
+from mnist_core.report.names import FRAMEWORK_NAMES
+from mnist_core.report.svg import inline_svg
 
 _MILESTONES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+_METHOD_NAMES: dict[Method, str] = {
+    "finite_difference": "finite differences",
+    "tensorflow": "TensorFlow",
+    "naive": "naive loops",
+}
 
 
 @dataclass(frozen=True)
@@ -36,14 +46,13 @@ class ReportSources:
     summary: Path  # metrics of all models, JSON
     gradients: Path  # gradient checks, JSON
     parity: Path  # side-by-side training, JSON
-    parity_curves: Path  # its error curves, CSV
     derivations: Path  # Markdown
     search: Path  # directory of JSON
     curves: Path  # directory of CSV
     confusion: Path  # directory of CSV
     figures: Path  # directory of SVG
     predictions: Path  # directory of npz
-    models: Path  # directory of <model>/seed_<seed>.npz
+    models: Path  # directory of <model>/seed_<seed>.npz and <model>/hyperparameters.json
     prepared: Path  # directory of the prepared test images and labels
 
 
@@ -56,24 +65,23 @@ def figure(path: Path, label: str) -> Markup:
 
 
 @dataclass(frozen=True)
-class _ArchitectureRow:
+class NetworkRow:
+    """One of the four networks: its layers in words and the number of its parameters."""
+
     letter: str
     layers: list[str]
     num_parameters: int
 
 
-def architecture_row(letter: str, params: Params) -> _ArchitectureRow:
+def network_row(letter: str, params: Params) -> NetworkRow:
     """Describe one of the four networks."""
     architecture: Architecture = getattr(params.architectures, letter)
-    shapes = parameter_shapes(architecture)
-    return _ArchitectureRow(
-        letter,
-        [_describe_layer(layer) for layer in architecture],
-        int(sum(np.prod(shape) for shape in shapes.values())),
-    )
+    num_parameters = int(sum(np.prod(shape) for shape in parameter_shapes(architecture).values()))
+    return NetworkRow(letter, [describe_layer(layer) for layer in architecture], num_parameters)
 
 
-def _describe_layer(layer: LayerSpec) -> str:
+def describe_layer(layer: LayerSpec) -> str:
+    """Return a layer in words."""
     if isinstance(layer, Dense):
         text = f"dense {layer.units}"
     elif isinstance(layer, Conv2D):
@@ -86,7 +94,9 @@ def _describe_layer(layer: LayerSpec) -> str:
 
 
 @dataclass(frozen=True)
-class _ModelSection:
+class ModelSection:
+    """All that the page says of one model."""
+
     name: str
     problem: str
     framework: str
@@ -95,34 +105,36 @@ class _ModelSection:
     batch_size: int
     search_seed: int
     strategy: str
-    search: dict[str, Any]
-    probes: list[dict[str, Any]]
+    scores: Scores
+    published: Mapping[str, Any] | None  # in the 2017 report
+    search: Search
+    choice: Choice
+    passed_over: FailedCandidate | None  # why the choice is not the pair with the lowest validation error, if it is not
     last_epoch_won: bool
     largest_rate_won: bool
     search_figure: Markup
     curves_figure: Markup
     confusion_figure: Markup
-    milestones: list[dict[str, float]]
-    log: str
-    num_epochs: int
-    metrics: dict[str, Any]
-    published: Mapping[str, Any] | None
     confusion: list[list[int]]
+    num_errors: int
+    num_images: int
+    epochs: list[dict[str, float]]  # epoch, and mean and deviation of both errors
+    milestones: list[dict[str, float]]  # some of them
 
 
 def model_section(
-    model: str, params: Params, sources: ReportSources, metrics: dict[str, Any], published: Mapping[str, Any] | None
-) -> _ModelSection:
+    model: str, params: Params, sources: ReportSources, scores: Scores, published: Mapping[str, Any] | None
+) -> ModelSection:
     """Gather all that the page says of one model; UserError if a file is missing or broken."""
     framework, letter = framework_and_letter(model)
     model_params = params.active.framework(model)
-    search = read_json(sources.search / f"{model}.json", SEARCH_KEYS)
-    rates = [trial["learning_rate"] for trial in search["trials"]]
-    curves = read_csv(sources.curves / f"{model}.csv", CURVE_COLUMNS)
-    rows: list[dict[str, float]] = curves.to_dict("records")  # type: ignore[assignment]
-    last = rows[-1]["epoch"]
-    chosen = next(trial for trial in search["trials"] if trial["learning_rate"] == metrics["learning_rate"])
-    return _ModelSection(
+    search = read_search(sources.search / f"{model}.json", model)
+    choice = read_choice(sources.models / model / "hyperparameters.json", model, search)
+    epochs: list[dict[str, float]] = read_csv(sources.curves / f"{model}.csv", CURVE_COLUMNS).to_dict("records")  # type: ignore[assignment]
+    confusion = read_confusion(sources.confusion / f"{model}.csv")
+    rates = [trial.learning_rate for trial in search.trials]
+    is_lowest = (choice.learning_rate, choice.epochs) == (search.learning_rate, search.epochs)
+    return ModelSection(
         name=model,
         problem=COLUMNS[model],
         framework=FRAMEWORK_NAMES[framework],
@@ -131,10 +143,14 @@ def model_section(
         batch_size=model_params.batch_size,
         search_seed=model_params.search.seed,
         strategy=model_params.search.strategy,
+        scores=scores,
+        published=published,
         search=search,
-        probes=search.get("probes", []),
-        last_epoch_won=metrics["epochs"] == chosen["epochs"],
-        largest_rate_won=len(rates) > 1 and metrics["learning_rate"] == max(rates),
+        choice=choice,
+        passed_over=None if is_lowest else choice.why_not(search),
+        last_epoch_won=(choice.learning_rate, choice.epochs)
+        in [(trial.learning_rate, trial.epochs) for trial in search.trials],
+        largest_rate_won=len(rates) > 1 and choice.learning_rate == max(rates),
         search_figure=figure(
             sources.figures / f"search_{model}.svg",
             f"Line chart: validation error of model {model} after each epoch, one line for each learning rate.",
@@ -147,192 +163,80 @@ def model_section(
             sources.figures / f"confusion_{model}.svg",
             f"Confusion matrix of model {model}. The table below it holds the same counts.",
         ),
-        milestones=[row for row in rows if row["epoch"] in _MILESTONES or row["epoch"] == last],
-        log="\n".join(
-            f"Epoch: {row['epoch']:.0f}, Train error: {row['train_error'] / 100:.5f}, "
-            f"Test error: {row['test_error'] / 100:.5f}"
-            for row in rows
-        ),
-        num_epochs=len(rows),
-        metrics=metrics,
-        published=published,
-        confusion=_confusion(sources.confusion / f"{model}.csv"),
+        confusion=confusion.tolist(),
+        num_errors=int(confusion.sum() - confusion.trace()),
+        num_images=int(confusion.sum()),
+        epochs=epochs,
+        milestones=[row for row in epochs if row["epoch"] in _MILESTONES or row is epochs[-1]],
     )
 
 
-def _confusion(path: Path) -> list[list[int]]:
-    frame = read_csv(path, CONFUSION_COLUMNS)
-    counts = np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64)
-    counts[frame["actual"], frame["predicted"]] = frame["count"]
-    table: list[list[int]] = counts.tolist()
-    return table
-
-
 @dataclass(frozen=True)
-class _Mistake:
-    index: int
-    image: str
-    label: int
-    prediction: int
-    probabilities: list[float]
+class GradientRow:
+    """The largest relative errors of a gradient, one a method; None where the method does not apply."""
 
-
-@dataclass(frozen=True)
-class _Gallery:
-    mistakes: list[_Mistake]
-    num_wrong: int
-    num_images: int
-
-
-def gallery(sources: ReportSources, model: str) -> _Gallery:
-    """Return the test images that the network of the first seed gets wrong, the surest first."""
-    images = read_array(sources.prepared / "test_images.npy")
-    labels = read_array(sources.prepared / "test_labels.npy")
-    path = sources.predictions / f"{model}.npz"
-    with reading(path, "predictions"):
-        probabilities = read_arrays(path)["probabilities"]
-    if not len(images) == len(labels) == len(probabilities):
-        raise UserError(f"{path}: {len(probabilities)} predictions for {len(labels)} test images; {REMEDY}")
-    predictions = probabilities.argmax(axis=1)
-    wrong = np.flatnonzero(predictions != labels)
-    surest_first = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
-    mistakes = [
-        _Mistake(
-            index=int(index),
-            image=png_uri(images[index]),
-            label=int(labels[index]),
-            prediction=int(predictions[index]),
-            probabilities=[float(value) for value in probabilities[index]],
-        )
-        for index in surest_first[:MAX_GALLERY]
-    ]
-    return _Gallery(mistakes, len(wrong), len(images))
-
-
-@dataclass(frozen=True)
-class _Map:
-    name: str
-    image: str
-
-
-@dataclass(frozen=True)
-class _FirstLayer:
-    model: str
-    framework: str
-    maps: list[_Map]
-    num_maps: int
-    limit: float
-    size: int
-    reason: str  # why there are no maps
-
-
-def first_layer(model: str, sources: ReportSources, seed: int) -> _FirstLayer:
-    """Return pictures of the weights that read the image."""
-    architecture, weights = load_model(sources.models / model / f"seed_{seed}.npz")
-    framework = FRAMEWORK_NAMES[framework_and_letter(model)[0]]
-    kernels = first_layer_kernels(architecture, weights)
-    if kernels is None:
-        reason = f"Its first layer is {_describe_layer(architecture[0])}, which has no weights to show."
-        return _FirstLayer(model, framework, [], 0, 0.0, 0, reason)
-    noun = "filter" if isinstance(architecture[0], Conv2D) else "unit"
-    if len(architecture) == 1:
-        noun = "class"
-    first = 0 if noun == "class" else 1
-    shown = kernels[:MAX_MAPS]
-    # A few extreme weights would leave all others pale.
-    limit = float(np.quantile(np.abs(shown), 0.995)) or 1.0
-    maps = [_Map(f"{noun} {number}", png_uri(kernel, limit=limit)) for number, kernel in enumerate(shown, start=first)]
-    return _FirstLayer(model, framework, maps, len(kernels), limit, kernels.shape[1], "")
-
-
-def first_layer_kernels(architecture: Architecture, weights: Weights) -> Array | None:
-    """Return the weights that read the image, one map an output: (outputs, height, width).
-
-    A dense layer's map has the image's 28 x 28 pixels, a convolution's the size of its kernel. None if the first layer
-    has no weights.
-    """
-    layer = architecture[0]
-    if not isinstance(layer, Dense | Conv2D):
-        return None
-    kernel = weights[next(iter(parameter_shapes(architecture)))]
-    if isinstance(layer, Dense):
-        maps: Array = kernel.T.reshape(layer.units, *IMAGE_SHAPE[:2])
-    else:
-        maps = kernel[:, :, 0, :].transpose(2, 0, 1)
-    return maps
-
-
-_METHODS = {"finite_difference": "finite differences", "tensorflow": "TensorFlow", "naive": "naive loops"}
-
-
-@dataclass(frozen=True)
-class _GradientRow:
     tensor: str
-    errors: list[float | None]  # one for each method, None where it does not apply
+    errors: list[float | None]
 
 
 @dataclass(frozen=True)
-class _GradientChecks:
+class GradientSection:
+    """The gradient checks: layer or network -> its rows."""
+
     methods: list[str]
-    layers: dict[str, list[_GradientRow]]
-    networks: dict[str, list[_GradientRow]]
+    layers: dict[str, list[GradientRow]]
+    networks: dict[str, list[GradientRow]]
     largest: float
     tolerance: float
 
 
-def gradient_checks(path: Path) -> _GradientChecks:
+def gradient_section(path: Path) -> GradientSection:
     """Read the record of the gradient checks."""
-    record = read_json(path)
-    try:
-        parts = {
-            part: {
-                subject: [
-                    _GradientRow(tensor, [errors.get(method) for method in _METHODS])
-                    for tensor, errors in tensors.items()
-                ]
-                for subject, tensors in record[part].items()
-            }
-            for part in ("layers", "networks")
-        }
-        return _GradientChecks(
-            list(_METHODS.values()), **parts, largest=float(record["largest"]), tolerance=float(record["tolerance"])
-        )
-    except (KeyError, AttributeError, TypeError) as error:
-        raise UserError(f"{path}: not what stage gradcheck writes; {REMEDY}") from error
+    checks = read_record(path, GradientChecks)
+    return GradientSection(
+        [_METHOD_NAMES[method] for method in get_args(Method)],
+        _gradient_rows(checks.layers),
+        _gradient_rows(checks.networks),
+        checks.largest,
+        checks.tolerance,
+    )
 
 
-_LOGIT_DIFFERENCES = {
-    "logit_difference": "twins, 32 bits",
-    "logit_difference_one_rounding": "NumPy and itself, 32 bits",
-    "logit_difference_float64": "twins, 64 bits",
-}
+def _gradient_rows(errors: RelativeErrors) -> dict[str, list[GradientRow]]:
+    return {
+        subject: [
+            GradientRow(tensor, [by_method.get(method) for method in get_args(Method)])
+            for tensor, by_method in tensors.items()
+        ]
+        for subject, tensors in errors.items()
+    }
 
 
 @dataclass(frozen=True)
-class _ParityRow:
+class TwinsRow:
+    """The twins of one letter, side by side."""
+
     letter: str
-    differences: dict[str, list[float]]  # of logits, after each number of steps
-    error_gap: float
-    predictions: int
-    disagreements: int
-    near_ties: int
-    unexplained: int
+    differences: dict[str, list[float]]  # what is compared -> largest difference of logits after each number of steps
+    record: Twins
 
 
-def parity_rows(path: Path, steps: Sequence[int]) -> list[_ParityRow]:
-    """Read the record of the twins side by side."""
-    try:
-        return [
-            _ParityRow(
+def twins_rows(path: Path, steps: Sequence[int]) -> list[TwinsRow]:
+    """Read the record of the twins side by side; UserError if it was made with other numbers of steps."""
+    rows = []
+    for letter, record in read_record(path, dict[str, Twins]).items():
+        compared = {
+            "twins, 32 bits": record.logit_difference,
+            "NumPy and itself, 32 bits": record.logit_difference_one_rounding,
+            "twins, 64 bits": record.logit_difference_float64,
+        }
+        if any(str(step) not in differences for step in steps for differences in compared.values()):
+            raise UserError(f"{path}: not after {', '.join(map(str, steps))} steps, as params.yaml says; {REMEDY}")
+        rows.append(
+            TwinsRow(
                 letter,
-                {name: [record[key][str(step)] for step in steps] for key, name in _LOGIT_DIFFERENCES.items()},
-                record["largest_error_gap"],
-                **{
-                    key: record["cross_loaded"][key]
-                    for key in ("predictions", "disagreements", "near_ties", "unexplained")
-                },
+                {name: [differences[str(step)] for step in steps] for name, differences in compared.items()},
+                record,
             )
-            for letter, record in read_json(path).items()
-        ]
-    except (KeyError, AttributeError, TypeError) as error:
-        raise UserError(f"{path}: not what stage parity writes with these parameters; {REMEDY}") from error
+        )
+    return rows

@@ -1,4 +1,4 @@
-"""Figures as elements of an HTML page."""
+"""Pictures as parts of an HTML page: an SVG file becomes an element, an array of pixels a data URI."""
 
 import base64
 import io
@@ -11,11 +11,7 @@ from markupsafe import Markup
 from mnist_core.arrays import Array
 
 _SVG_NAMESPACE = "{http://www.w3.org/2000/svg}"
-
-
 _XLINK_HREF = "{http://www.w3.org/1999/xlink}href"
-
-
 _REFERENCE_PATTERN = re.compile(r"url\(#([^)]+)\)")
 
 

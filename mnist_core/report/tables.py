@@ -11,11 +11,10 @@ import pandas as pd
 
 from mnist_core.files import read_csv, read_json
 from mnist_core.models import COLUMNS, MODELS
-from mnist_core.records import ERROR_KEYS
+from mnist_core.records import CURVE_COLUMNS, read_scores
 
 Results: TypeAlias = Mapping[str, Mapping[str, float | None]]
 """Model name -> its numbers by name, such as "test_error" (percent); None where there is none."""
-
 
 # As many decimals as the report prints: one of its 55,000 training images is 0.002 %, one of 10,000 test images 0.01 %.
 _ROWS = (("Training", "train_error", 3), ("Test", "test_error", 2))
@@ -39,9 +38,9 @@ def read_summary(metrics: Path) -> Results:
     """Gather `<model>.json` of all eight models from a directory of metrics.
 
     Raises:
-        UserError: a file is missing, is not JSON or lacks an error.
+        UserError: a file is missing or damaged.
     """
-    return {model: read_json(metrics / f"{model}.json", ERROR_KEYS) for model in MODELS}
+    return {model: read_scores(metrics / f"{model}.json").model_dump() for model in MODELS}
 
 
 def read_test_errors(curves: Path) -> pd.DataFrame:
@@ -51,10 +50,9 @@ def read_test_errors(curves: Path) -> pd.DataFrame:
         Columns model, epoch, test_error.
 
     Raises:
-        UserError: a file is missing, is not CSV or lacks a column.
+        UserError: a file is missing or damaged.
     """
-    columns = ["epoch", "test_error"]
-    frames = [read_csv(curves / f"{model}.csv", columns)[columns].assign(model=model) for model in MODELS]
+    frames = [read_csv(curves / f"{model}.csv", CURVE_COLUMNS).assign(model=model) for model in MODELS]
     return pd.concat(frames, ignore_index=True)[["model", "epoch", "test_error"]]
 
 

@@ -11,17 +11,14 @@ Too large a learning rate does all four. They are read off the training loss and
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
 from mnist_core.arrays import Array, Weights
+from mnist_core.candidates import FailureWord
 from mnist_core.metrics import is_constant
 from mnist_core.networks.classifier import Classifier
 from mnist_core.training.history import EpochRecord
-
-FailureWord: TypeAlias = Literal["non-finite", "dead", "spiked", "collapsed"]
-FAILURE_WORDS: tuple[FailureWord, ...] = get_args(FailureWord)
 
 SPIKE = 10  # times the lowest loss so far; the models of the 2017 report had less than 2 or more than 100
 

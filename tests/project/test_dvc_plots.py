@@ -120,6 +120,32 @@ def test_search_marks_the_best_row_whichever_error_the_others_have():
     assert "learning rate: 0.1" in points[0]
 
 
+def test_a_mark_on_the_last_epoch_and_the_lowest_error_is_whole():
+    spec = filled("search", content="learning_rate,epoch,validation_error,best\n0.1,1,9.0,0\n0.1,50,3.0,1\n")
+    (point,) = marks(drawn(spec), "point")
+    x, y = map(float, re.search(r"translate\(([\d.]+),([\d.]+)\)", point).groups())
+    radius = 110**0.5 / 2 + 1  # of a Vega diamond of this size, and half its outline
+    # Inside the 420 by 280 points of the chart.
+    assert radius <= x <= 420 - radius
+    assert radius <= y <= 280 - radius
+
+
+@pytest.mark.parametrize("template", ["errors", "search", "models"])
+@pytest.mark.parametrize("last", [2, 4, 500])
+def test_epochs_are_whole_numbers(template, last):
+    _, _, example = EXAMPLES[template]
+    header, row = example.splitlines()[:2]
+    place = header.split(",").index("epoch")
+    rows = [row.split(",") for _ in range(last)]
+    for epoch, cells in enumerate(rows, start=1):
+        cells[place] = str(epoch)
+    svg = drawn(filled(template, content="\n".join([header, *map(",".join, rows)])))
+    labels = re.search(r"aria-label=\"X-axis titled 'An x'.*?role-axis-label(.*?)</g>", svg, re.DOTALL)[1]
+    ticks = [int(label) for label in re.findall(">([^<]+)</text>", labels)]  # int() knows no fractions
+    assert ticks[0] == 1
+    assert ticks[-1] == last
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_search_marks_the_best_of_the_committed_search(model, committed):
     content = committed(f"plots/search/{model}.csv")
@@ -246,3 +272,36 @@ def test_the_page_draws_every_plot_with_the_network_cut_off(repository, tmp_path
     # Vega reports that it is newer than the templates' schema; anything else is an error.
     messages = [line for line in browser.stderr.splitlines() if "CONSOLE" in line]
     assert [line for line in messages if "The input spec uses Vega-Lite v5" not in line] == []
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+def test_the_page_does_not_scroll_sideways_on_a_phone(repository, tmp_path):
+    probe = repository / "page" / "probe.html"
+    probe.write_text(
+        '<!DOCTYPE html><iframe src="index.html" width="390" height="800" style="border:0"></iframe><script>'
+        "onload = () => setTimeout(() => {"
+        ' const page = document.querySelector("iframe").contentDocument, root = page.documentElement;'
+        ' const charts = page.querySelectorAll("svg.marks").length;'
+        " document.body.textContent = JSON.stringify([root.scrollWidth, root.clientWidth, charts]); }, 5000)</script>"
+    )
+    browser = subprocess.run(
+        [
+            CHROMIUM,
+            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            "--allow-file-access-from-files",
+            "--virtual-time-budget=15000",
+            "--dump-dom",
+            probe.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    scroll, client, charts = json.loads(re.search(r"\[\d.*?\]", browser.stdout).group())
+    assert charts == len(EXAMPLES)
+    assert scroll <= client <= 390

@@ -25,6 +25,7 @@ PROBE = """<!DOCTYPE html><title>probe</title><body style="margin:0">
 <iframe src="report.html" width="WIDTH" height="800" style="border:0"></iframe><script>
 onload = () => {
   const page = document.querySelector("iframe").contentDocument, root = page.documentElement;
+  page.querySelectorAll("details").forEach((details) => { details.open = true; });
   const visible = (element) => element.getBoundingClientRect().height > 0;
   document.body.textContent = JSON.stringify({
     client: root.clientWidth,
@@ -32,6 +33,10 @@ onload = () => {
     images: [...page.images].every((image) => image.complete && image.naturalWidth > 0),
     charts: [...page.querySelectorAll(".chart svg")].filter(visible).length,
     formulas: [...page.querySelectorAll("math")].filter(visible).length,
+    cut: [...page.querySelectorAll(".scroll, table, pre")]
+      .filter((element) => visible(element))
+      .filter((element) => element.scrollWidth > element.clientWidth)
+      .map((element) => `${element.textContent.slice(0, 40)}: ${element.scrollWidth} in ${element.clientWidth}`),
     font: parseFloat(getComputedStyle(page.body).fontSize),
   });
 };
@@ -129,6 +134,7 @@ def test_it_fits_the_screen_and_shows_everything(directory, tmp_path, width):
     assert measured["client"] > width - 20  # a scroll bar at most
     assert measured["images"]
     assert measured["charts"] == 8 * 3 + 2
+    assert measured["cut"] == []  # no table or figure hides a number
     assert measured["formulas"] > 100
     assert measured["font"] >= 16
 

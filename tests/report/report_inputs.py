@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[2]
 EPOCHS = {"a": 60, "b": 40, "c": 12, "d": 25}
 TEST_ERRORS = {"1a": 7.51, "1b": 2.02, "1c": 1.83, "1d": 1.08, "2a": 7.4, "2b": 1.98, "2c": 1.71, "2d": 1.04}
 NUM_TEST = 400
-PASSED_OVER = "2c"  # the model whose best learning rate of the search diverged in final training
-SHORTENED = "2d"  # the model that blew up there before the best number of epochs
+PASSED_OVER = "2c"  # the model that died in final training at the best learning rate of the search
+SHORTENED = "2d"  # the model whose loss spiked there before the best number of epochs
 
 # What matplotlib writes: prolog, metadata, a style sheet, identifiers that are the same in every figure.
 FIGURE = """<?xml version="1.0" encoding="utf-8" standalone="no"?>
@@ -78,11 +78,13 @@ def write_report_inputs(root: Path) -> None:
             "learning_rate": 0.1,
             "epochs": epochs,
             "validation_error": error + 0.1,
+            "final_validation_error": error - 0.1,
+            "final_validation_error_std": 0.0321,
         }
         trials = [
             {
                 "learning_rate": rate,
-                "diverged": False,
+                "failure": None,
                 "best_epoch": epochs,
                 "best_validation_error": error + 0.1 + place,
                 "epochs": 100,
@@ -91,15 +93,27 @@ def write_report_inputs(root: Path) -> None:
         ]
         probes = []
         if framework == "numpy":
-            diverged = {"diverged": True, "best_epoch": None, "best_validation_error": None, "epochs": 3}
-            trials.insert(0, {"learning_rate": 1.0} | diverged)
-            probes = [{"learning_rate": 10.0, "trains": False}, {"learning_rate": 1.0, "trains": True}]
-        record = {"model": model, "learning_rate": 0.1, "epochs": epochs, "validation_error": error + 0.1}
+            failed = {"failure": "non-finite", "best_epoch": None, "best_validation_error": None, "epochs": 3}
+            trials.insert(0, {"learning_rate": 1.0} | failed)
+            probes = [{"learning_rate": 10.0, "learns": False}, {"learning_rate": 1.0, "learns": True}]
+        candidates = [
+            {"learning_rate": 0.1, "epochs": epochs, "validation_error": error + 0.1},
+            {"learning_rate": 0.1, "epochs": epochs - 5, "validation_error": error + 0.2},
+            {"learning_rate": 0.01, "epochs": epochs, "validation_error": error + 1.1},
+        ]
+        choice, failures = candidates[0], []
         if model == PASSED_OVER:
-            summary[model] |= {"learning_rate": 0.01, "validation_error": error + 1.1}
+            choice = candidates[2]
+            failures = [pair | {"seed": 4, "failure": "dead", "epoch": 2} for pair in candidates[:2]]
         if model == SHORTENED:
-            summary[model] |= {"epochs": epochs - 5, "validation_error": error + 0.2}
-        _write_json(root / f"data/search/{model}.json", record | {"trials": trials, "probes": probes})
+            choice = candidates[1]
+            failures = [candidates[0] | {"seed": 3, "failure": "spiked", "epoch": epochs - 1}]
+        for failed in failures:
+            del failed["validation_error"]
+        summary[model] |= choice
+        record = {"model": model} | candidates[0] | {"candidates": candidates, "trials": trials, "probes": probes}
+        _write_json(root / f"data/search/{model}.json", record)
+        _write_json(root / f"data/models/{model}/hyperparameters.json", choice | {"model": model, "failures": failures})
         search_rows = [
             (trial["learning_rate"], epoch, error + 0.1 + 20 / epoch)
             for trial in trials
@@ -125,7 +139,7 @@ def write_report_inputs(root: Path) -> None:
         predictions[:80] = (labels[:80] + 3) % 10  # the first 80 are wrong, with falling confidence
         probabilities[np.arange(NUM_TEST), predictions] = 0.91 - np.arange(NUM_TEST) / 1000
         probabilities[np.arange(NUM_TEST), labels] += np.arange(NUM_TEST, dtype=np.float32) / 1000
-        np.savez(root / f"data/predictions/{model}.npz", probabilities=probabilities)
+        np.savez(root / f"data/predictions/{model}.npz", probabilities=probabilities[None])
         counts = np.zeros((10, 10), int)
         np.add.at(counts, (labels, predictions), 1)
         pd.DataFrame(
@@ -134,7 +148,8 @@ def write_report_inputs(root: Path) -> None:
         ).to_csv(root / f"plots/confusion/{model}.csv", index=False)
         for kind in ("curves", "confusion", "search"):
             (root / f"plots/figures/{kind}_{model}.svg").write_text(FIGURE)
-    (root / "plots/figures/test_errors.svg").write_text(FIGURE)
+    for name in ("test_errors", "parity"):
+        (root / f"plots/figures/{name}.svg").write_text(FIGURE)
     _write_json(root / "metrics/summary.json", summary)
     kinds = {"finite_difference": 3.2e-9, "tensorflow": 4.1e-15, "naive": 2.2e-16}
     gradients = {
@@ -149,6 +164,7 @@ def write_report_inputs(root: Path) -> None:
     _write_json(root / "metrics/gradients.json", gradients)
     parity = {
         letter: {
+            "same_start": True,
             "logit_difference": {"1": 4.8e-7, "10": 1.1e-6, "40": 1.2e-6, "275": 3.3e-4},
             "logit_difference_float64": {"1": 8.9e-16, "10": 2.7e-15, "40": 2.8e-15, "275": 6.1e-13},
             "logit_difference_one_rounding": {"1": 5.8e-7, "10": 1e-6, "40": 1e-6, "275": 4e-4},
@@ -165,15 +181,6 @@ def write_report_inputs(root: Path) -> None:
         for letter in "abcd"
     }
     _write_json(root / "metrics/parity.json", parity)
-    parity_rows = [
-        (letter, framework, epoch, 10 / epoch)
-        for letter in "abcd"
-        for framework in ("tensorflow", "numpy")
-        for epoch in range(1, 6)
-    ]
-    pd.DataFrame(parity_rows, columns=["letter", "framework", "epoch", "test_error"]).to_csv(
-        root / "plots/parity.csv", index=False
-    )
     (root / "docs/derivations.md").write_text(
         "# Title of the document\n\n## One & two\n\nInline $x_n$, a [method](../mnist_core/numpy_nn/layers.py) and "
         "[below](#last-part).\n\n$$a = \\sum_{i=1}^N b_i = \\frac{1}{2}$$\n\n"
@@ -187,7 +194,6 @@ def report_sources(root: Path) -> ReportSources:
         summary=root / "metrics/summary.json",
         gradients=root / "metrics/gradients.json",
         parity=root / "metrics/parity.json",
-        parity_curves=root / "plots/parity.csv",
         derivations=root / "docs/derivations.md",
         search=root / "data/search",
         curves=root / "plots/curves",

@@ -1,3 +1,9 @@
+import json
+import re
+
+import pytest
+
+from mnist_core.errors import UserError
 from mnist_core.models import MODELS
 from mnist_core.report import tables
 
@@ -92,3 +98,49 @@ def test_without_published_values_their_rows_are_left_out():
     latex = tables.error_table_latex(RESULTS, None)
     assert "report" not in latex
     assert latex.count(" & 6.100 & ") == latex.count(" & 7.10 & ") == 1
+
+
+def write_metrics(directory):
+    """One file for each model; test errors 2.0 for 1a, 3.0 for 1b and so on."""
+    for place, model in enumerate(MODELS):
+        scores = {"train_error": 1.0, "train_error_std": 0.5, "test_error": 2.0 + place, "test_error_std": 0.25}
+        pair = {"learning_rate": 0.1, "epochs": 2, "validation_error": 3.0}
+        (directory / f"{model}.json").write_text(json.dumps(scores | pair))
+
+
+def test_the_summary_gathers_the_metrics_of_every_model(tmp_path):
+    write_metrics(tmp_path)
+    summary = tables.read_summary(tmp_path)
+    assert list(summary) == ["1a", "1b", "1c", "1d", "2a", "2b", "2c", "2d"]
+    assert [summary[model]["test_error"] for model in summary] == [2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]
+    assert summary["2d"] == {
+        "learning_rate": 0.1,
+        "epochs": 2,
+        "validation_error": 3.0,
+        "train_error": 1.0,
+        "train_error_std": 0.5,
+        "test_error": 9.0,
+        "test_error_std": 0.25,
+    }
+
+
+def test_a_metric_that_is_no_number_is_one_line(tmp_path):
+    write_metrics(tmp_path)
+    path = tmp_path / "1c.json"
+    path.write_text(path.read_text().replace('"test_error": 4.0', '"test_error": NaN'))
+    message = f"{path}: test_error: Input should be a finite number (found nan); run `dvc repro` to write it again"
+    with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
+        tables.read_summary(tmp_path)
+
+
+def test_test_errors_of_all_models_stand_in_one_table(tmp_path):
+    for place, model in enumerate(MODELS):
+        (tmp_path / f"{model}.csv").write_text(
+            "epoch,train_error,train_error_std,test_error,test_error_std\n"
+            f"1,4.0,0.1,{5 + place}.5,0.1\n2,1.0,0.5,{2 + place}.0,0.25\n"
+        )
+    frame = tables.read_test_errors(tmp_path)
+    assert frame.columns.to_list() == ["model", "epoch", "test_error"]
+    assert len(frame) == 16
+    assert frame.iloc[:3].to_numpy().tolist() == [["1a", 1, 5.5], ["1a", 2, 2.0], ["1b", 1, 6.5]]
+    assert frame.iloc[-1].to_list() == ["2d", 2, 9.0]

@@ -20,7 +20,7 @@ def test_writes_one_page_with_the_metrics_of_the_project(project):
     page = (project / "plots/report.html").read_text(encoding="utf-8")
     assert page.startswith("<!DOCTYPE html>\n<html lang=")
     assert page.endswith("</html>\n")
-    assert "gets 1.04 % of the 10,000 test" in page
+    assert "that of 2d, is 1.04 % of the 10,000 test" in page
 
 
 def test_a_missing_file_is_one_line_and_leaves_the_old_page(project):
@@ -35,7 +35,6 @@ def test_a_missing_file_is_one_line_and_leaves_the_old_page(project):
         "confusion",
         "curves",
         "figures",
-        "parity.csv",
         "report.html",
         "search",
     ]
