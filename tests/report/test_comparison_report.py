@@ -1,13 +1,10 @@
-import itertools
 import json
 
 import matplotlib as mpl
-import pandas as pd
 import pytest
 
 from mnist_core.errors import UserError
 from mnist_core.models import MODELS
-from mnist_core.records import ComparisonRule, Details, ModelDetails, ReliabilityBin
 from mnist_core.report.comparison_figure import (
     draw_differences,
     draw_intervals,
@@ -16,47 +13,7 @@ from mnist_core.report.comparison_figure import (
 )
 from mnist_core.report.comparison_text import comparison_paragraph
 from mnist_core.report.plotting import figure_style
-
-RULE = ComparisonRule(confidence=0.95, num_resamples=99, smallest_difference=0.2)
-BINS = (
-    ReliabilityBin(low=0.0, high=0.5, count=0, confidence=None, accuracy=None),
-    ReliabilityBin(low=0.5, high=0.75, count=19, confidence=0.6, accuracy=0.4),
-    ReliabilityBin(low=0.75, high=1.0, count=20, confidence=0.9, accuracy=0.8),
-)
-MODEL = ModelDetails(
-    first_half_error=2.9,
-    second_half_error=1.2,
-    error_without_disputed=2.0,
-    validation_error=1.84,
-    final_validation_error=1.97,
-    optimism=0.13,
-    precision=(98.0,) * 10,
-    recall=(98.0,) * 10,
-    reliability=BINS,
-)
-DETAILS = Details(
-    seeds=(1, 2, 3),
-    num_images=10_000,
-    rule=RULE,
-    disputed_images=(947,),
-    models=dict.fromkeys(MODELS, MODEL),
-)
-INTERVALS = pd.DataFrame([(model, 2.0, 1.5, 2.5) for model in MODELS], columns=["model", "test_error", "low", "high"])
-
-
-def comparisons(**verdicts):
-    """All pairs of models: different by a point, but for the pairs in `verdicts`, such as v1a_2a="alike"."""
-    rows = []
-    for model, other in itertools.combinations(MODELS, 2):
-        verdict = verdicts.get(f"v{model}_{other}", "different")
-        difference = 1.0 if verdict == "different" else -0.04
-        row = {"model": model, "other": other, "difference": difference, "verdict": verdict}
-        row |= {"low": difference - 0.1, "high": difference + 0.1}
-        rows.append(row | {"only_model_wrong": 9, "only_other_wrong": 3, "p_value": 0.01, "p_holm": 0.02})
-    return pd.DataFrame(rows)
-
-
-TWINS = {"v1a_2a": "alike", "v1b_2b": "alike", "v1c_2c": "alike", "v1d_2d": "alike"}
+from tests.report.comparison_inputs import DETAILS, INTERVALS, RULE, TWINS, comparisons, write_comparison_inputs
 
 
 class TestParagraph:
@@ -123,14 +80,8 @@ class TestFigures:
         assert min(text.get_fontsize() for text in texts) == 8
 
 
-def write_inputs(metrics):
-    INTERVALS.to_csv(metrics / "intervals.csv", index=False)
-    comparisons().to_csv(metrics / "comparisons.csv", index=False)
-    (metrics / "details.json").write_text(DETAILS.model_dump_json())
-
-
 def test_three_figures_are_written_as_svg_and_png_the_same_each_time(tmp_path):
-    write_inputs(tmp_path)
+    write_comparison_inputs(tmp_path)
     contents = []
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
@@ -142,7 +93,7 @@ def test_three_figures_are_written_as_svg_and_png_the_same_each_time(tmp_path):
 
 
 def test_a_record_that_lacks_a_key_is_one_line(tmp_path):
-    write_inputs(tmp_path)
+    write_comparison_inputs(tmp_path)
     record = json.loads(DETAILS.model_dump_json())
     del record["models"]["1b"]["optimism"]
     (tmp_path / "details.json").write_text(json.dumps(record))

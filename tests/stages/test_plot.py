@@ -8,11 +8,12 @@ from click.testing import CliRunner
 
 from mnist_core.models import MODELS
 from stages.plot import main
+from tests.report.comparison_inputs import write_comparison_inputs
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """What `plot` reads: curves, confusion counts and search records of all eight models."""
+    """What `plot` reads: curves, confusion counts, search records and the comparison of all eight models."""
     monkeypatch.chdir(tmp_path)
     for directory in ("plots/curves", "plots/confusion", "plots/search", "data/search"):
         Path(directory).mkdir(parents=True)
@@ -28,13 +29,16 @@ def project(tmp_path, monkeypatch):
         Path(f"data/search/{model}.json").write_text(json.dumps(record | {"probes": []}))
     rows = [f"{model},{epoch},{5 / epoch}" for model in MODELS for epoch in (1, 2)]
     Path("plots/test_errors.csv").write_text("\n".join(["model,epoch,test_error", *rows, ""]))
+    Path("metrics").mkdir()
+    write_comparison_inputs(Path("metrics"))
     return tmp_path
 
 
 def test_draws_every_figure_as_svg_and_png(project):
     result = CliRunner().invoke(main, [], catch_exceptions=False)
     assert result.exit_code == 0
-    names = [f"{kind}_{model}" for kind in ("confusion", "curves", "search") for model in MODELS] + ["test_errors"]
+    names = [f"{kind}_{model}" for kind in ("confusion", "curves", "search") for model in MODELS]
+    names += ["test_errors", "intervals", "differences", "reliability"]
     assert sorted(path.name for path in Path("plots/figures").iterdir()) == sorted(
         f"{name}.{suffix}" for name in names for suffix in ("svg", "png")
     )
