@@ -11,7 +11,7 @@ from mnist_core.errors import UserError
 from mnist_core.files import write_arrays
 from mnist_core.records import COMPARISON_COLUMNS, INTERVAL_COLUMNS, ComparisonRule
 
-FEW = ComparisonRule(confidence=0.95, num_resamples=500, smallest_difference=0.2)  # enough for a verdict, and fast
+FEW = ComparisonRule(confidence=0.95, num_resamples=300, smallest_difference=0.2)  # enough for a verdict, and fast
 
 
 def wrong_at(indices, num_images=1000):
@@ -91,12 +91,12 @@ class TestIntervals:
         """Five seeds with 0, 0, 20, 40 and 40 % on no particular images: their spread is what is left."""
         rng = np.random.default_rng(0)
         rates = np.array([0, 0, 0.2, 0.4, 0.4])
-        wrong = rng.random((5, 20_000)) < rates[:, np.newaxis]
+        wrong = rng.random((5, 5_000)) < rates[:, np.newaxis]
         interval = compare({"1a": wrong, "2a": wrong}, RULE).intervals.iloc[0]
         # The mean of five draws of five numbers: all 3,125 of them.
         means = 100 * rates[np.stack(np.unravel_index(np.arange(5**5), (5,) * 5))].mean(axis=0)
         low, high = np.quantile(means, [0.025, 0.975])
-        # Images add 0.3 points (one deviation, binomial); the ends of the seeds' part stand 4 points apart.
+        # Images add 0.3 points (one deviation: sqrt(0.2 * 0.8 / 25,000)); the seeds' part is 30 points wide.
         assert (interval.low, interval.high) == pytest.approx((low, high), abs=1)
 
     def test_the_difference_is_paired(self):
@@ -119,13 +119,13 @@ class TestIntervals:
     def test_it_covers_the_truth_in_nineteen_of_twenty(self, no_collection):
         """Two networks with a true error of 2 %, and a true difference of 0; rather too wide than too narrow."""
         rng = np.random.default_rng(3)
-        results = [compare(networks(rng, 0.02, 0.02, num_images=2000), FEW) for _ in range(100)]
+        results = [compare(networks(rng, 0.02, 0.02, num_images=2000), FEW) for _ in range(60)]
         for frame, truth in (
             (pd.concat(result.intervals.iloc[:1] for result in results), 2),
             (pd.concat(result.pairs for result in results), 0),
         ):
             covered = ((frame.low <= truth) & (frame.high >= truth)).sum()
-            assert covered >= 88  # of 95 expected, with a deviation of 2.2
+            assert covered >= 52  # of 57 expected, with a deviation of 1.7
 
     def test_equal_input_gives_equal_tables(self):
         models = networks(np.random.default_rng(5), 0.02, 0.025)

@@ -47,7 +47,10 @@ def _about_twins(pairs: Sequence[dict[Any, Any]]) -> list[str]:
     """Say of each pair of twins, networks of one letter, whether they differ though they should not."""
     twins = [pair for pair in pairs if pair["model"][1:] == pair["other"][1:]]
     by_verdict = {verdict: [pair for pair in twins if pair["verdict"] == verdict] for verdict in _MEANINGS}
-    sentences = ["Twins, the same network in TensorFlow and in NumPy, are expected not to differ."]
+    sentences = [
+        "Twins are the same network in TensorFlow and in NumPy, each with the learning rate and the epochs of its own"
+        " search; they are expected not to differ."
+    ]
     if not by_verdict["different"]:
         sentences.append("No twins do.")
     for pair in by_verdict["different"]:
