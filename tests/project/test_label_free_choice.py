@@ -1,12 +1,11 @@
 """The test labels only report: with wrong ones every choice and every weight is the same."""
 
-import shutil
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from mnist_core.candidates import Candidate
+from mnist_core.data.dataset import SPLIT_NAMES, load_bytes, save_dataset
 from mnist_core.final_training import train_seeds
 from mnist_core.params import GridSearch, ProbeSearch
 from mnist_core.search import search
@@ -18,10 +17,10 @@ PROBE = ProbeSearch(strategy="probe", largest_learning_rate=1000, num_learning_r
 @pytest.fixture(scope="module")
 def poisoned(prepared, tmp_path_factory):
     """The same images, of which those for the test have wrong labels, all of them."""
-    directory = tmp_path_factory.mktemp("poisoned") / "prepared"
-    shutil.copytree(prepared, directory)
-    path = directory / "test_labels.npy"
-    np.save(path, (np.load(path) + 1) % 10)
+    directory = tmp_path_factory.mktemp("poisoned")
+    splits = {name: load_bytes(prepared, name) for name in SPLIT_NAMES}
+    images, labels = splits["test"]
+    save_dataset(directory, splits | {"test": (images, (labels + 1) % 10)})
     return directory
 
 
