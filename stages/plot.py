@@ -4,8 +4,9 @@ import click
 
 from mnist_core.data.params import load_data_params
 from mnist_core.files import output_directory
+from mnist_core.report.comparison_figure import write_comparison_figures
 from mnist_core.report.plotting import write_figures
-from stages.command import MODEL_FILES, PARAMS, PLOTS, SEARCH, StageCommand
+from stages.command import METRICS, MODEL_FILES, PARAMS, PLOTS, SEARCH, StageCommand
 
 
 @click.command(cls=StageCommand)
@@ -14,6 +15,7 @@ def main() -> None:
     classes = load_data_params(PARAMS).ten_names
     with output_directory(PLOTS / "figures") as output:
         write_figures(PLOTS, SEARCH, MODEL_FILES, output, classes)
+        write_comparison_figures(METRICS, output)
 
 
 if __name__ == "__main__":

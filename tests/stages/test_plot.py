@@ -9,13 +9,14 @@ from click.testing import CliRunner
 
 from mnist_core.models import MODELS
 from stages.plot import main
+from tests.report.comparison_inputs import write_comparison_inputs
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """What `plot` reads: curves, confusion counts and search records of all eight models."""
+    """What `plot` reads: curves, confusion counts, search records and the comparison of all eight models."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", "params.yaml")
     for directory in ("plots/curves", "plots/confusion", "plots/search", "data/search", "data/models"):
@@ -32,11 +33,15 @@ def project(tmp_path, monkeypatch):
         record = {"model": model} | pair | {"candidates": [pair], "trials": [trial], "probes": []}
         Path(f"data/search/{model}.json").write_text(json.dumps(record))
         Path(f"data/models/{model}").mkdir()
-        Path(f"data/models/{model}/hyperparameters.json").write_text(json.dumps(pair | {"failures": []}))
+        Path(f"data/models/{model}/hyperparameters.json").write_text(
+            json.dumps(pair | {"model": model, "failures": []})
+        )
     rows = [f"{model},{epoch},{5 / epoch}" for model in MODELS for epoch in (1, 2)]
     Path("plots/test_errors.csv").write_text("\n".join(["model,epoch,test_error", *rows, ""]))
     twins = [f"{letter},{framework},1,5.0" for letter in "abcd" for framework in ("tensorflow", "numpy")]
     Path("plots/parity.csv").write_text("\n".join(["letter,framework,epoch,test_error", *twins, ""]))
+    Path("metrics").mkdir()
+    write_comparison_inputs(Path("metrics"))
     return tmp_path
 
 
@@ -44,7 +49,7 @@ def test_draws_every_figure_as_svg_and_png(project):
     result = CliRunner().invoke(main, [], catch_exceptions=False)
     assert result.exit_code == 0
     names = [f"{kind}_{model}" for kind in ("confusion", "curves", "search") for model in MODELS]
-    names += ["parity", "test_errors"]
+    names += ["parity", "test_errors", "intervals", "differences", "reliability"]
     assert sorted(path.name for path in Path("plots/figures").iterdir()) == sorted(
         f"{name}.{suffix}" for name in names for suffix in ("svg", "png")
     )

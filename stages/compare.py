@@ -1,0 +1,57 @@
+"""Stage `compare`: which differences between the models are real, and what their predictions show beyond the error."""
+
+import click
+from pydantic import BaseModel, NonNegativeFloat
+
+from mnist_core.comparison import RULE, compare, read_predictions
+from mnist_core.data.dataset import load_split
+from mnist_core.data.params import load_data_params
+from mnist_core.details import disputed_images, model_details
+from mnist_core.errors import UserError
+from mnist_core.files import REMEDY, output_file, read_record, write_csv, write_text
+from mnist_core.models import MODELS
+from mnist_core.records import Details
+from stages.command import METRICS, PARAMS, PREDICTIONS, PREPARED, StageCommand
+
+
+class _ValidationErrors(BaseModel):
+    validation_error: NonNegativeFloat
+    final_validation_error: NonNegativeFloat
+
+
+@click.command(cls=StageCommand)
+def main() -> None:
+    """Write metrics/intervals.csv, metrics/comparisons.csv and metrics/details.json."""
+    dataset = load_data_params(PARAMS).dataset
+    labels = load_split(PREPARED, "test").labels
+    seeds: tuple[int, ...] = ()
+    mistakes, models = {}, {}
+    for model in MODELS:
+        path = PREDICTIONS / f"{model}.npz"
+        own_seeds, probabilities = read_predictions(path, num_images=len(labels))
+        seeds = seeds or own_seeds
+        if own_seeds != seeds:
+            raise UserError(f"{path}: its seeds {own_seeds} are not those of the other models, {seeds}; {REMEDY}")
+        scores = read_record(METRICS / f"{model}.json", _ValidationErrors)
+        mistakes[model] = probabilities.argmax(axis=-1) != labels
+        models[model] = model_details(probabilities, labels, dataset=dataset, **scores.model_dump())
+    comparison = compare(mistakes)
+    details = Details(
+        seeds=seeds,
+        num_images=len(labels),
+        rule=RULE,
+        disputed_images=disputed_images(dataset, len(labels)),
+        models=models,
+    )
+    with (
+        output_file(METRICS / "intervals.csv") as intervals_path,
+        output_file(METRICS / "comparisons.csv") as pairs_path,
+        output_file(METRICS / "details.json") as details_path,
+    ):
+        write_csv(comparison.intervals, intervals_path)
+        write_csv(comparison.pairs, pairs_path)
+        write_text(details_path, details.model_dump_json(indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from mnist_core.data.dataset import load_split
+from mnist_core.files import read_record, write_arrays
+from mnist_core.models import MODELS
+from mnist_core.records import Details
+from stages.compare import main
+
+ROOT = Path(__file__).parents[2]
+OUTPUTS = ("metrics/intervals.csv", "metrics/comparisons.csv", "metrics/details.json")
+NUM_WRONG = {"a": 30, "b": 3, "c": 2, "d": 1}  # of the 40 test images, with each seed
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, prepared):
+    """What `compare` reads: prepared images, and predictions and scores of all eight models."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(prepared, "data/prepared")
+    shutil.copy(ROOT / "params.yaml", "params.yaml")
+    for directory in ("data/predictions", "metrics"):
+        Path(directory).mkdir()
+    labels = load_split(prepared, "test").labels
+    for model, (_, letter) in MODELS.items():
+        predicted = np.tile(labels, (2, 1))
+        predicted[:, : NUM_WRONG[letter]] = (predicted[:, : NUM_WRONG[letter]] + 1) % 10
+        write_predictions(model, np.eye(10, dtype=np.float32)[predicted], [1, 2])
+        scores = {"test_error": 2.0, "validation_error": 1.5, "final_validation_error": 1.75}
+        Path(f"metrics/{model}.json").write_text(json.dumps(scores))
+    return tmp_path
+
+
+def write_predictions(model, probabilities, seeds):
+    arrays = {"probabilities": probabilities, "seeds": np.array(seeds)}
+    write_arrays(Path(f"data/predictions/{model}.npz"), arrays)
+
+
+def test_writes_intervals_pairs_and_details(project):
+    assert CliRunner().invoke(main, [], catch_exceptions=False).exit_code == 0
+    intervals = pd.read_csv("metrics/intervals.csv")
+    assert intervals.model.tolist() == list(MODELS)
+    assert intervals.test_error.tolist() == [75, 7.5, 5, 2.5] * 2
+    pairs = pd.read_csv("metrics/comparisons.csv").set_index(["model", "other"])
+    assert len(pairs) == 28
+    assert pairs.index.is_monotonic_increasing
+    assert pairs.loc[("1a", "1b"), ["difference", "verdict"]].tolist() == [67.5, "different"]
+    assert pairs.loc[("1b", "2b"), ["difference", "verdict"]].tolist() == [0, "alike"]
+    assert pairs.loc[("1b", "1c"), ["difference", "verdict"]].tolist() == [2.5, "undecided"]
+    details = read_record(Path("metrics/details.json"), Details)
+    assert (details.seeds, details.num_images, details.disputed_images) == ((1, 2), 40, ())
+    assert details.models["2d"].first_half_error == 5
+    assert details.models["2d"].optimism == 0.25
+    assert list(details.models) == list(MODELS)
+
+
+def test_same_input_gives_the_same_bytes(project):
+    contents = []
+    for _ in range(2):
+        CliRunner().invoke(main, [], catch_exceptions=False)
+        contents.append([Path(output).read_bytes() for output in OUTPUTS])
+    assert contents[0] == contents[1]
+
+
+def remove_a_score():
+    Path("metrics/1c.json").write_text(json.dumps({"validation_error": 1.5}))
+    return "metrics/1c.json: final_validation_error: missing; run"
+
+
+def remove_predictions():
+    Path("data/predictions/2d.npz").unlink()
+    return "data/predictions/2d.npz: no such file; run"
+
+
+def take_other_seeds():
+    write_predictions("2a", np.full((2, 40, 10), 0.1, np.float32), [1, 3])
+    return "data/predictions/2a.npz: its seeds (1, 3) are not those of the other models, (1, 2); run"
+
+
+@pytest.mark.parametrize("spoil", [remove_a_score, remove_predictions, take_other_seeds])
+def test_a_faulty_input_is_one_line_and_leaves_no_output(project, spoil):
+    message = spoil()
+    result = CliRunner().invoke(main, [])
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: {message}")
+    assert result.output.count("\n") == 1
+    assert not any(Path(output).exists() for output in OUTPUTS)
