@@ -1,8 +1,10 @@
 """Says in one line each what this machine has: `python -m tools.doctor`.
 
-Standard library only, and syntax that older Pythons can read, so that it runs before anything is set up. It changes
+Standard library only, and nothing newer than Python 3.7, so that it runs before anything is set up. It changes
 nothing. The exit code is 1 if something is missing without which the pipeline cannot run.
 """
+
+from __future__ import annotations
 
 import os
 import platform
@@ -12,6 +14,13 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Verdict = tuple[str, str]
+    Check = Callable[[], Verdict]
 
 GOOD, WARNING, BAD = "ok", "note", "FAIL"
 GIGABYTE = 1e9
@@ -26,7 +35,7 @@ SOURCES = (
 )
 
 
-def python():
+def python() -> Verdict:
     """Is this a Python that TensorFlow's wheels are made for?"""
     found = platform.python_version() + ", " + platform.system() + " " + platform.machine()
     if (3, 11) <= sys.version_info[:2] < (3, 14):
@@ -34,76 +43,78 @@ def python():
     return BAD, found + "; 3.11, 3.12 or 3.13 is needed: make PYTHON=/path/to/python3.11"
 
 
-def disk():
+def disk() -> Verdict:
     """Is there room for the environment and the results?"""
     free = shutil.disk_usage(".").free / GIGABYTE
     enough = free >= FREE_GIGABYTES
-    return GOOD if enough else BAD, "%.1f GB free here" % free + ("" if enough else "; %d are needed" % FREE_GIGABYTES)
+    return GOOD if enough else BAD, f"{free:.1f} GB free here" + ("" if enough else f"; {FREE_GIGABYTES} are needed")
 
 
-def memory():
+def memory() -> Verdict:
     """Is there memory for one worker process a core?"""
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIGABYTE
     except (AttributeError, ValueError, OSError):
         return WARNING, "this system does not say"
     if total >= MEMORY_GIGABYTES:
-        return GOOD, "%.1f GB" % total
-    return WARNING, "%.1f GB is little; MNIST_WORKERS=1 keeps one worker process" % total
+        return GOOD, f"{total:.1f} GB"
+    return WARNING, f"{total:.1f} GB is little; MNIST_WORKERS=1 keeps one worker process"
 
 
-def cores():
+def cores() -> Verdict:
     """How many cores may this process use?"""
     try:
         usable = len(os.sched_getaffinity(0))
     except AttributeError:
         usable = os.cpu_count() or 1
-    return GOOD, "%d; MNIST_WORKERS limits how many are used" % usable
+    return GOOD, f"{usable}; MNIST_WORKERS limits how many are used"
 
 
-def git():
+def git() -> Verdict:
     """Is git there, and is this a repository? DVC stops without one."""
     if shutil.which("git") is None:
         return BAD, "not found; DVC needs it (or: dvc config --local core.no_scm true)"
-    version = subprocess.run(["git", "--version"], stdout=subprocess.PIPE, universal_newlines=True, timeout=10)
-    inside = subprocess.run(["git", "rev-parse"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=10)
+    version = subprocess.run(["git", "--version"], capture_output=True, text=True, timeout=10, check=False)
+    inside = subprocess.run(["git", "rev-parse"], capture_output=True, timeout=10, check=False)
     if inside.returncode:
         return BAD, "this directory is no repository; git init, or dvc config --local core.no_scm true"
     return GOOD, version.stdout.strip()
 
 
-def browser():
+def browser() -> Verdict:
     """Can a page be opened, or tested? The pipeline needs none."""
     found = next((path for path in map(shutil.which, BROWSERS) if path), None)
-    return (GOOD, found) if found else (WARNING, "none found; the pages open elsewhere, and their browser tests are skipped")
+    if found:
+        return GOOD, found
+    return WARNING, "none found; pages can be opened elsewhere, and the browser tests are skipped"
 
 
-def reachable(url):
+def reachable(url: str) -> Check:
     """Return a check that asks for the head of a page."""
 
-    def check():
-        answers = []
+    def check() -> Verdict:
+        answers: list[Verdict] = []
 
-        def ask():
+        def ask() -> None:
             try:
                 request = urllib.request.Request(url, method="HEAD")
                 with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
-                    answers.append((GOOD, "reachable (HTTP %d)" % response.status))
+                    answers.append((GOOD, f"reachable (HTTP {response.status})"))
             except urllib.error.HTTPError as error:
-                answers.append((WARNING, "answers with HTTP %d" % error.code))
+                answers.append((WARNING, f"answers with HTTP {error.code}"))
             except Exception as error:  # whatever the network does, the answer is one line
-                answers.append((WARNING, "not reachable (%s)" % (getattr(error, "reason", None) or error)))
+                answers.append((WARNING, f"not reachable ({getattr(error, 'reason', None) or error})"))
 
         # A thread, since no timeout of urlopen holds for the look-up of a name.
         thread = threading.Thread(target=ask, daemon=True)
         thread.start()
         thread.join(TIMEOUT_SECONDS)
-        return answers[0] if answers else (WARNING, "no answer within %d s" % TIMEOUT_SECONDS)
+        return answers[0] if answers else (WARNING, f"no answer within {TIMEOUT_SECONDS} s")
 
     return check
 
 
-def local_images():
+def local_images() -> Verdict:
     """Does MNIST_DIRECTORY, if set, name a directory?"""
     directory = os.environ.get("MNIST_DIRECTORY")
     if not directory:
@@ -111,7 +122,7 @@ def local_images():
     return (GOOD if os.path.isdir(directory) else BAD), "MNIST_DIRECTORY=" + directory
 
 
-CHECKS = [
+CHECKS: list[tuple[str, Check]] = [
     ("Python", python),
     ("disk", disk),
     ("memory", memory),
@@ -119,25 +130,26 @@ CHECKS = [
     ("git", git),
     ("browser", browser),
     ("local images", local_images),
-] + [(name, reachable(url)) for name, url in SOURCES]
+    *((name, reachable(url)) for name, url in SOURCES),
+]
 
 
-def examine(check):
+def examine(check: Check) -> Verdict:
     """Return the verdict of a check and one line; a check that breaks is a note, never a traceback."""
     try:
         verdict, text = check()
     except Exception as error:  # see above
-        verdict, text = WARNING, "could not be examined (%s: %s)" % (type(error).__name__, error)
+        verdict, text = WARNING, f"could not be examined ({type(error).__name__}: {error})"
     return verdict, " ".join(str(text).split())
 
 
-def main():
+def main() -> int:
     """Print one line for each check and return the exit code."""
     failed = False
     for name, check in CHECKS:
         verdict, text = examine(check)
         failed = failed or verdict == BAD
-        print("%-5s %-16s %s" % (verdict, name, text), flush=True)
+        print(f"{verdict:<5} {name:<16} {text}", flush=True)
     return int(failed)
 
 
