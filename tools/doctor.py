@@ -14,6 +14,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def local_images() -> Verdict:
     directory = os.environ.get("MNIST_DIRECTORY")
     if not directory:
         return GOOD, "MNIST_DIRECTORY is not set; the images come from the internet"
-    return (GOOD if os.path.isdir(directory) else BAD), "MNIST_DIRECTORY=" + directory
+    return (GOOD if Path(directory).is_dir() else BAD), "MNIST_DIRECTORY=" + directory
 
 
 CHECKS: list[tuple[str, Check]] = [
@@ -154,4 +155,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except BrokenPipeError:  # `| head` has read enough
+        os._exit(0)
