@@ -1,4 +1,4 @@
-"""Every command in README.md, CONTRIBUTING.md and docs/ stands in the table below: where it is run, or why it is not."""
+"""Every command in README.md, CONTRIBUTING.md and docs/ stands in the table below: where it runs, or why not."""
 
 import re
 import shlex
@@ -22,6 +22,7 @@ COMMANDS = {
     "make test": "not run because this is it",
     "make lint": "not run because it is a check of its own",
     "make setup": MACHINE,
+    "make bench": MINUTES,
     "source .venv/bin/activate": MACHINE,
     "python3 -m tools.doctor": "run in tests/project/test_doctor.py",
     "python -m benchmarks": MINUTES,
