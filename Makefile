@@ -11,11 +11,12 @@ help: ## list the targets
 
 setup: $(READY) ## create .venv from requirements.lock and the offline page for dvc plots
 
-$(READY): requirements.lock
+$(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=/path/to/python3.11")'
 	@echo "Setting up $(VENV) from requirements.lock; the first time this takes a few minutes"
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
 	$(VENV)/bin/python -m tools.plots_page
 	@touch $@
 

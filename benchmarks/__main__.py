@@ -1,6 +1,5 @@
-"""Times every architecture on every contender, writes benchmarks/results.json and the tables of docs/benchmarks.md."""
+"""Times every architecture on every contender; writes benchmarks/results/ and the tables of docs/benchmarks.md."""
 
-import json
 import platform
 import time
 from pathlib import Path
@@ -10,12 +9,12 @@ import click
 from dask.system import CPU_COUNT
 
 from benchmarks.contenders import BATCH_SIZE
-from benchmarks.document import replace_section, section
+from benchmarks.document import machine_name, replace_section, section
 from benchmarks.measure import Group, measure_group
 from benchmarks.summary import summarise
 from mnist_core.data.dataset import load_split
 from mnist_core.errors import UserError
-from mnist_core.files import output_file
+from mnist_core.files import output_file, read_json, read_text, write_json, write_text
 from mnist_core.models import MODELS, framework_and_letter
 from mnist_core.networks.architectures import has_convolutions
 from mnist_core.params import load_params
@@ -37,17 +36,20 @@ from stages.command import PARAMS, PREPARED, StageCommand
 @click.option(
     "--data", type=click.Path(path_type=Path), help=f"Prepared images; default: {PREPARED}, else random images."
 )
-@click.option("--results", type=click.Path(path_type=Path), default=Path("benchmarks/results.json"), show_default=True)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("benchmarks/results"),
+    show_default=True,
+    help="Directory with a file for each processor.",
+)
 @click.option("--page", type=click.Path(path_type=Path), default=Path("docs/benchmarks.md"), show_default=True)
 def main(images: int, repeats: int, minutes: float, data: Path | None, results: Path, page: Path) -> None:
     """Compare the speed of our networks with Keras, PyTorch and scikit-learn."""
     params = load_params(PARAMS)
     letters = {framework_and_letter(model)[1]: model for model in MODELS}
     architectures = {letter: params.architecture(model) for letter, model in letters.items()}
-    try:
-        text = page.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise UserError(f"{page}: no such file; restore it or name another with --page") from error
+    text = read_text(page, "restore it or name another with --page")
     replace_section(text, "")  # a page without markers is found now, not after ten minutes
     directory, described = _images(data, images)
 
@@ -85,12 +87,12 @@ def main(images: int, repeats: int, minutes: float, data: Path | None, results: 
         },
         "settings": {"images": images, "batch_size": BATCH_SIZE, "data": described},
     }
-    with output_file(results) as file:
-        file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    tables = section(content)
+    with output_file(results / f"{machine_name(content['machine'])}.json") as file:
+        write_json(file, content)
+    tables = section([read_json(path) for path in sorted(results.glob("*.json"))])
     with output_file(page) as file:
-        file.write_text(replace_section(text, tables), encoding="utf-8")
-    click.echo(tables)
+        write_text(file, replace_section(text, tables))
+    click.echo(section([content]))
 
 
 def _images(data: Path | None, count: int) -> tuple[str | None, str]:

@@ -8,6 +8,7 @@ import click
 from mnist_core.errors import UserError
 
 PARAMS = Path("params.yaml")
+SOURCE = Path("data/source.json")
 RAW = Path("data/raw")
 PREPARED = Path("data/prepared")
 SEARCH = Path("data/search")  # <model>.json

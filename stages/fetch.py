@@ -1,25 +1,23 @@
-"""Get the four files of the data set from the first sources that have them intact."""
+"""Get the four files of the data set from the user's directory, or from the first source that has them intact."""
 
 import os
-from pathlib import Path
 
 import click
 
+from mnist_core.data.directory import named_directory
 from mnist_core.data.params import load_data_params
 from mnist_core.data.sources import fetch_dataset
 from mnist_core.files import output_directory
 from stages.command import PARAMS, RAW, StageCommand
 
-DIRECTORY_VARIABLE = "MNIST_DIRECTORY"
-
 
 @click.command(cls=StageCommand)
 def main() -> None:
-    """Write data/raw: the files of `data.dataset` in params.yaml, uncompressed, each with the right SHA-256."""
+    """Write data/raw: the files of `data.dataset` in params.yaml, uncompressed, all from one source."""
     data = load_data_params(PARAMS)
-    given = (data.directory, os.environ.get(DIRECTORY_VARIABLE, ""))
-    with output_directory(RAW) as directory:
-        fetch_dataset(data.dataset, directory, directories=[Path(path) for path in given if path], report=click.echo)
+    directory = named_directory(data.directory, os.environ)
+    with output_directory(RAW) as output:
+        fetch_dataset(data.dataset, output, directory=directory, report=click.echo)
 
 
 if __name__ == "__main__":

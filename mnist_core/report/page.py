@@ -32,7 +32,7 @@ from mnist_core.report.sections import (
 from mnist_core.report.svg import png_uri
 from mnist_core.report.tables import load_reference
 
-_DATASETS = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
+_DATASETS = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "custom": "images of one's own"}
 
 
 def build_report(params: Params, sources: ReportSources, *, page_directory: Path) -> str:

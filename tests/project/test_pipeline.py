@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -81,7 +82,7 @@ def restored(project):
 
 def stale_stages(directory):
     status = json.loads(run(directory, "dvc", "status", "--json").stdout)
-    return {name.removeprefix("dvc.yaml:") for name in status}
+    return {name.removeprefix("dvc.yaml:") for name in status} - {"source"}  # which always runs, and takes a second
 
 
 def append_comment(path):
@@ -123,8 +124,7 @@ def test_writes_every_result_for_every_model(project):
 
 def test_runs_nothing_when_nothing_changed(project):
     output = run(project, "dvc", "repro").stdout
-    assert "Running stage" not in output
-    assert "Data and pipelines are up to date." in output
+    assert re.findall("Running stage '(.*)'", output) == ["source"]
     assert run(project, "git", "status", "--porcelain").stdout == ""
 
 

@@ -1,14 +1,19 @@
+import gzip
 import hashlib
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from mnist_core.data import sources
+from mnist_core.data.idx import encode_idx, read_examples
 from stages.fetch import main
+from stages.source import main as source
 
 ROOT = Path(__file__).parents[2]
 NAMES = ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte", "train-images-idx3-ubyte", "train-labels-idx1-ubyte"]
@@ -22,6 +27,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.delenv("MNIST_DIRECTORY", raising=False)
     files = tuple(sources._File(name, len(name), hashlib.sha256(name.encode()).hexdigest()) for name in NAMES)
     monkeypatch.setattr(sources, "DATASETS", {"mnist": files})
+    monkeypatch.setattr(sources, "RETRY_SECONDS", 0)
     for table in ("MIRRORS", "SYSTEM_DIRECTORIES", "NPM_PACKAGES"):
         monkeypatch.setattr(sources, table, {})
     return tmp_path
@@ -33,8 +39,8 @@ def fill(directory):
         (directory / name).write_text(name)
 
 
-def run():
-    return CliRunner().invoke(main, [])
+def run(command=main):
+    return CliRunner().invoke(command, [])
 
 
 def set_directory(value):
@@ -51,13 +57,62 @@ def test_directory_from_params(project):
     assert (project / "data/raw" / NAMES[0]).read_text() == NAMES[0]
 
 
-def test_directory_from_the_environment_comes_after_that_of_params(project, monkeypatch):
+def test_directory_from_the_environment(project, monkeypatch):
     fill(project / "mine")
-    set_directory("elsewhere")
     monkeypatch.setenv("MNIST_DIRECTORY", "mine")
-    result = run()
-    assert result.exit_code == 0
-    assert result.output == "directory elsewhere: no such directory\ndirectory mine: 4 of 4 files verified\n"
+    assert run().output == "directory mine: 4 of 4 files verified\n"
+
+
+def test_that_of_params_goes_before_that_of_the_environment(project, monkeypatch):
+    fill(project / "mine")
+    set_directory("mine")
+    monkeypatch.setenv("MNIST_DIRECTORY", "elsewhere")
+    assert run().output == "directory mine: 4 of 4 files verified\n"
+
+
+def test_a_tilde_is_the_home_directory(project, monkeypatch):
+    monkeypatch.setenv("HOME", str(project))
+    fill(project / "mine")
+    set_directory('"~/mine"')
+    assert run().output == f"directory {project}/mine: 4 of 4 files verified\n"
+
+
+def an_absent_directory(project):
+    return f"{project}/absent", f"{project}/absent: no such directory; correct it"
+
+
+def an_absent_relative_directory(project):
+    return "absent", (
+        f"absent: no such directory in {project}; give the whole path (a run with --temp or --queue works on a copy "
+        "that has only what git tracks)"
+    )
+
+
+def a_file_in_its_place(project):
+    (project / "file").write_text("")
+    return "file", "file is no directory; name the directory that holds the four files"
+
+
+def an_unknown_user(project):
+    return "~nobody-of-that-name/x", "'~nobody-of-that-name/x' cannot be looked up ("
+
+
+@pytest.mark.parametrize(
+    "named", [an_absent_directory, an_absent_relative_directory, a_file_in_its_place, an_unknown_user]
+)
+@pytest.mark.parametrize("command", [main, source])
+@pytest.mark.parametrize("key", ["data.directory", "MNIST_DIRECTORY"])
+def test_a_named_directory_that_is_none_is_an_error(project, monkeypatch, named, command, key):
+    text, message = named(project)
+    if key == "MNIST_DIRECTORY":
+        monkeypatch.setenv(key, text)
+    else:
+        set_directory(f'"{text}"')
+    result = run(command)
+    assert result.exit_code == 1
+    (line,) = result.output.splitlines()
+    assert line.startswith(f"Error: {key}: {message}")
+    assert not list(project.glob("data/*"))
 
 
 def test_wrong_checksum_leaves_nothing(project, monkeypatch):
@@ -66,10 +121,102 @@ def test_wrong_checksum_leaves_nothing(project, monkeypatch):
     monkeypatch.setenv("MNIST_DIRECTORY", "mine")
     result = run()
     assert result.exit_code == 1
-    source, error = result.output.splitlines()
-    assert source.startswith(f"directory mine: 3 of 4 files verified; {NAMES[2]} has SHA-256 ")
-    assert error.startswith(f"Error: data.dataset: no source has {NAMES[2]} of mnist; ")
+    (error,) = result.output.splitlines()
+    assert error.startswith(f"Error: directory mine: {NAMES[2]} has SHA-256 ")
     assert not list((project / "data").iterdir())
+
+
+def write_own(directory, count=6, labels=None, form="{}"):
+    """Write four IDX files: `count` training images, four test images, three classes."""
+    directory.mkdir(exist_ok=True)
+    rng = np.random.default_rng(0)
+    for prefix, number in (("train", count), ("t10k", 4)):
+        images = rng.integers(0, 256, (number, 28, 28), np.uint8)
+        arrays = {"images-idx3": images, "labels-idx1": (np.arange(number) % 3).astype(np.uint8)}
+        for kind, array in arrays.items():
+            name = form.format(f"{prefix}-{kind}-ubyte")
+            content = encode_idx(array)
+            (directory / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+
+
+def own(directory="mine"):
+    set_directory(directory)
+    path = Path("params.yaml")
+    path.write_text(path.read_text().replace("dataset: mnist", "dataset: custom"))
+
+
+@pytest.mark.parametrize("form", ["{}", "{}.gz", "dotted"])
+def test_ones_own_files(project, form):
+    write_own(project / "mine", form="{}" if form == "dotted" else form)
+    if form == "dotted":
+        for path in (project / "mine").iterdir():
+            path.rename(path.with_name(path.name.replace("-idx", ".idx")))
+    own()
+    result = run()
+    assert (result.exit_code, result.output) == (0, "directory mine: 4 files read\n")
+    assert sorted(path.name for path in (project / "data/raw").iterdir()) == NAMES
+    images, labels = read_examples(project / "data/raw" / NAMES[2], project / "data/raw" / NAMES[3])
+    assert images.shape == (6, 28, 28)
+    assert labels.tolist() == [0, 1, 2, 0, 1, 2]
+
+
+def source_text():
+    assert run(source).exit_code == 0
+    return Path("data/source.json").read_text()
+
+
+def test_the_source_changes_when_ones_own_files_change_and_not_when_they_move(project):
+    write_own(project / "mine")
+    own()
+    first = source_text()
+    digest = hashlib.sha256((project / "mine" / NAMES[0]).read_bytes()).hexdigest()
+    assert json.loads(first)["files"][NAMES[0]] == digest
+    (project / "mine").rename(project / "moved")
+    write_own(project / "mine", form="{}.gz")
+    assert source_text() == first
+    write_own(project / "mine", count=7, form="{}.gz")
+    assert source_text() != first
+
+
+def test_the_source_of_a_known_data_set_does_not_depend_on_where_it_lies(project, monkeypatch):
+    first = source_text()
+    assert json.loads(first)["dataset"] == "mnist"
+    fill(project / "mine")
+    monkeypatch.setenv("MNIST_DIRECTORY", "mine")
+    assert source_text() == first
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (NAMES[0], None, f"mine: no {NAMES[0]}, also not with a dot before idx or with .gz; add it"),
+        (NAMES[3], encode_idx(np.array([0, 1, 2, 3, 4, 10], np.uint8)), f"mine/{NAMES[3]}: label 10 is not a class"),
+        (NAMES[3], encode_idx(np.zeros(5, np.uint8)), f"mine/{NAMES[3]}: 5 labels for 6 images; mend the file"),
+        (NAMES[2], encode_idx(np.zeros((6, 32, 32), np.uint8)), f"mine/{NAMES[2]}: its images are 32x32, not 28x28"),
+        (NAMES[2], b"text", f"mine/{NAMES[2]}: starts with 74657874, not with IDX magic number 00000803; mend"),
+        (NAMES[2], encode_idx(np.zeros((0, 28, 28), np.uint8)), f"mine/{NAMES[3]}: 6 labels for 0 images; mend"),
+    ],
+)
+@pytest.mark.parametrize("command", [main, source])
+def test_a_fault_in_ones_own_files_is_one_line(project, command, name, content, message):
+    write_own(project / "mine")
+    own()
+    (project / "mine" / name).unlink()
+    if content is not None:
+        (project / "mine" / name).write_bytes(content)
+    result = run(command)
+    assert result.exit_code == 1
+    (line,) = result.output.splitlines()
+    assert line.startswith(f"Error: {message}")
+    assert not list((project / "data").glob("*"))
+
+
+@pytest.mark.parametrize("command", [main, source])
+def test_ones_own_files_need_a_directory(project, command):
+    own('""')
+    result = run(command)
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: data.directory: empty, but data.dataset is custom; name the directory ")
 
 
 def test_a_failure_keeps_the_files_of_an_earlier_run(project):
@@ -109,7 +256,7 @@ def test_no_source_reachable_is_one_line_and_no_traceback(project, dataset):
     )
     assert result.returncode == 1
     (error,) = result.stderr.splitlines()
-    assert error.startswith("Error: data.dataset: no source has train-images-idx3-ubyte, train-labels-idx1-ubyte, ")
-    assert error.endswith("set data.directory or MNIST_DIRECTORY to a directory that holds the four files")
+    assert error.startswith(f"Error: data.dataset: no source has the four files of {dataset}; connect to the internet")
+    assert error.endswith("set data.directory or MNIST_DIRECTORY to a directory that holds them")
     assert len(result.stdout.splitlines()) == {"mnist": 3, "fashion_mnist": 1}[dataset]
     assert not list((project / "data").iterdir())

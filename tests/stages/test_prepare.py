@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from mnist_core.data.dataset import load_dataset
+from mnist_core.data.dataset import load_dataset, load_manifest
 from stages.prepare import main
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +28,8 @@ def project(tmp_path, monkeypatch):
     raw.mkdir(parents=True)
     for prefix, count in (("train", 9), ("t10k", 4)):
         numbers = np.arange(count, dtype=np.uint8)
-        write_idx(raw / f"{prefix}-images-idx3-ubyte", np.repeat(numbers, 784).reshape(count, 28, 28))
+        shades = numbers + (100 if prefix == "t10k" else 0)
+        write_idx(raw / f"{prefix}-images-idx3-ubyte", np.repeat(shades, 784).reshape(count, 28, 28))
         write_idx(raw / f"{prefix}-labels-idx1-ubyte", numbers)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -40,7 +41,7 @@ def test_writes_the_splits_of_the_active_profile(project):
     dataset = load_dataset(project / "data/prepared")
     assert dataset.validation.labels.tolist() == [0, 1]
     assert dataset.train.labels.tolist() == [2, 3, 4, 5, 6, 7]
-    assert dataset.test.labels.tolist() == [0, 1, 2]
+    assert dataset.test.labels.tolist() == [0, 1, 2]  # 2 of 4 from the start of the file, 1 from its middle
     assert sorted(path.name for path in (project / "data").iterdir()) == ["prepared", "raw"]
 
 
@@ -50,7 +51,7 @@ def test_the_same_files_give_the_same_bytes(project):
         return {path.name: path.read_bytes() for path in (project / "data/prepared").iterdir()}
 
     first = prepare()
-    assert len(first) == 6
+    assert len(first) == 7
     assert prepare() == first
 
 
@@ -81,12 +82,33 @@ def mislabel(raw):
     write_idx(raw / "t10k-labels-idx1-ubyte", np.array([1, 2, 3, 11], np.uint8))
 
 
+def test_too_few_images_name_the_key(project):
+    shrink(project / "data/raw")
+    result = CliRunner().invoke(main, [])
+    assert result.exit_code == 1
+    (line,) = result.output.splitlines()
+    assert line == (
+        "Error: profiles.quick.data.test: asks for 3 images, but data/raw/t10k-images-idx3-ubyte has 2; ask for fewer"
+    )
+
+
+def test_classes_have_the_names_of_params(project):
+    path = project / "params.yaml"
+    path.write_text(path.read_text().replace("class_names: []", "class_names: [a, b, c, d, e, f, g, h]"))
+    assert CliRunner().invoke(main, []).exit_code == 0
+    manifest = load_manifest(project / "data/prepared")
+    assert manifest.class_names == tuple("abcdefgh")
+    path.write_text(path.read_text().replace("f, g, h]", "f, g]"))
+    result = CliRunner().invoke(main, [])
+    assert result.output == "Error: data.class_names: no name for label 7; give one to each class\n"
+    assert load_manifest(project / "data/prepared") == manifest
+
+
 FAULTS = [
     (truncate, "t10k-images-idx3-ubyte: truncated, 3151 bytes instead of 3152"),
     (oversize, "train-images-idx3-ubyte: oversized, 7073 bytes instead of 7072"),
     (remove, "train-labels-idx1-ubyte: no such file; fetch the data again"),
-    (compress, "train-images-idx3-ubyte: starts with 1f8b0800"),
-    (shrink, "t10k-images-idx3-ubyte: it has 2 images, but data.test asks for 3"),
+    (compress, "train-images-idx3-ubyte: not an IDX file (Error -3 while decompressing data"),
     (mislabel, "t10k-labels-idx1-ubyte: label 11 is not a class from 0 to 9"),
 ]
 

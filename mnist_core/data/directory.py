@@ -1,0 +1,63 @@
+"""The directory that the user named: it holds the four files of the data set, or the run stops and says why not."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from mnist_core.arrays import Array
+from mnist_core.data.idx import TEST_FILES, TRAIN_FILES, read_examples
+from mnist_core.errors import UserError
+
+VARIABLE = "MNIST_DIRECTORY"
+
+
+def named_directory(from_params: str, environment: Mapping[str, str]) -> Path | None:
+    """Return the directory of `data.directory` or, where that is empty, of MNIST_DIRECTORY; None if both are empty.
+
+    Raises:
+        UserError: there is no such directory.
+    """
+    key, text = ("data.directory", from_params) if from_params else (VARIABLE, environment.get(VARIABLE, ""))
+    if not text:
+        return None
+    try:
+        path = Path(text).expanduser()
+        if path.is_dir():
+            return path
+        exists = path.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UserError(f"{key}: {text!r} cannot be looked up ({error}); correct it") from error
+    if exists:
+        raise UserError(f"{key}: {text} is no directory; name the directory that holds the four files")
+    if path.is_absolute():
+        raise UserError(f"{key}: {text}: no such directory; correct it")
+    raise UserError(
+        f"{key}: {text}: no such directory in {Path.cwd()}; give the whole path (a run with --temp or --queue "
+        "works on a copy that has only what git tracks)"
+    )
+
+
+def find_file(directory: Path, name: str) -> Path | None:
+    """Return one of the four files, as it may be called: train-images-idx3-ubyte or train-images.idx3-ubyte, or .gz."""
+    dotted = name.replace("-idx", ".idx")
+    candidates = (directory / f"{stem}{suffix}" for suffix in ("", ".gz") for stem in (name, dotted))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def read_own_files(directory: Path) -> dict[str, Array]:
+    """Read a data set of the user's own, checked: file name -> images uint8 (N, 28, 28) or labels uint8 (N,).
+
+    Raises:
+        UserError: a file is missing or is not what `read_examples` accepts.
+    """
+    arrays: dict[str, Array] = {}
+    for names in (TRAIN_FILES, TEST_FILES):
+        images, labels = read_examples(*(_own_file(directory, name) for name in names), remedy="mend the file")
+        arrays.update(zip(names, (images, labels), strict=True))
+    return arrays
+
+
+def _own_file(directory: Path, name: str) -> Path:
+    path = find_file(directory, name)
+    if path is None:
+        raise UserError(f"{directory}: no {name}, also not with a dot before idx or with .gz; add it")
+    return path
