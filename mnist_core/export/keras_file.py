@@ -16,9 +16,10 @@ _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip member can ca
 
 
 def save_keras(path: Path, architecture: Architecture, weights: Weights, input_shape: Shape = IMAGE_SHAPE) -> None:
-    """Write the network as a Keras 3 model that `keras.saving.load_model` reads; equal weights give equal bytes.
+    """Write the network as a model that `keras.saving.load_model` of Keras 3.5 and later reads.
 
-    The model maps images, float32 (N, height, width, channels) in [0, 1], to logits (N, 10).
+    It maps images as they come, (N, height, width, channels) from 0 to 255, to probabilities (N, 10). Equal weights
+    give equal bytes.
 
     Args:
         path: the file to write, named `*.keras`.
@@ -42,7 +43,7 @@ def save_keras(path: Path, architecture: Architecture, weights: Weights, input_s
 
 
 def _keras_model(architecture: Architecture, input_shape: Shape) -> keras.Sequential:
-    layers = [keras.Input(input_shape, name="images")]
+    layers = [keras.Input(input_shape, name="images"), keras.layers.Rescaling(1 / 255, name="rescaling")]
     flat = False
     for name, layer in zip(layer_names(architecture), architecture, strict=True):
         if isinstance(layer, Dense):
@@ -63,7 +64,7 @@ def _keras_model(architecture: Architecture, input_shape: Shape) -> keras.Sequen
             )
         else:
             layers.append(keras.layers.MaxPooling2D(layer.pool_size, layer.stride, layer.padding, name=name))
-    return keras.Sequential(layers, name="classifier")
+    return keras.Sequential([*layers, keras.layers.Softmax(name="probabilities")], name="classifier")
 
 
 def _without_chance(fields: dict[str, Any]) -> dict[str, Any]:
