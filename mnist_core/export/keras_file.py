@@ -67,9 +67,14 @@ def _keras_model(architecture: Architecture, input_shape: Shape) -> keras.Sequen
     return keras.Sequential([*layers, keras.layers.Softmax(name="probabilities")], name="classifier")
 
 
-def _without_chance(fields: dict[str, Any]) -> dict[str, Any]:
-    # The ids are memory addresses by which layers share their dtype policy; without them each gets an equal one.
-    return {key: value for key, value in fields.items() if key not in ("date_saved", "shared_object_id")}
+# Dates, and memory addresses by which layers share their dtype policy: without them each gets an equal one.
+_CHANCE = ("date_saved", "shared_object_id")
+# Newer than Keras 3.5, which refuses what it does not know; they say nothing of a network that is loaded.
+_NEWER = ("quantization_config", "input_axes", "output_axes")
+
+
+def _portable(fields: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key not in (*_CHANCE, *_NEWER)}
 
 
 def _reproducible(file: Path) -> bytes:
@@ -79,6 +84,6 @@ def _reproducible(file: Path) -> bytes:
         for name in sorted(source.namelist()):
             content = source.read(name)
             if name.endswith(".json"):
-                content = json.dumps(json.loads(content, object_hook=_without_chance)).encode()
+                content = json.dumps(json.loads(content, object_hook=_portable)).encode()
             target.writestr(zipfile.ZipInfo(name, _ZIP_EPOCH), content)
     return undated.getvalue()
