@@ -1,6 +1,7 @@
 """A trained network as an ONNX file, which other languages and runtimes load."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -77,7 +78,7 @@ class _Builder:
         self._constants: list[onnx.TensorProto] = []
         self._last = "images"
 
-    def add(self, operation: str, *constants: str, **attributes: int | list[int]) -> None:
+    def add(self, operation: str, *constants: str, **attributes: Any) -> None:
         output = f"{operation.lower()}_{len(self._nodes)}"
         self._nodes.append(helper.make_node(operation, [self._last, *constants], [output], **attributes))
         self._last = output

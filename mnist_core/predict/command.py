@@ -1,6 +1,7 @@
 """`mnist predict`: which digit is on a picture."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -104,7 +105,7 @@ def list_files(names: tuple[str, ...]) -> Iterator[str]:
 def read_picture(name: str) -> bytes:
     """Return the bytes of a file, or of standard input for "-"; UserError if it is missing or unreadable."""
     if name == STANDARD_INPUT:
-        return click.get_binary_stream("stdin").read()
+        return sys.stdin.buffer.read()
     path = Path(name)
     if path.is_dir():
         raise UserError(f"{name}: no picture in this directory; names must end in {', '.join(SUFFIXES)}")

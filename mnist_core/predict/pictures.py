@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mnist_core.arrays import Array
 from mnist_core.errors import UserError
@@ -30,7 +30,7 @@ def decode(content: bytes) -> Array:
             image.draft("RGB", (_LONGEST_SIDE, _LONGEST_SIDE))  # JPEG only: decodes at a fraction of the size
             image.load()
             image = ImageOps.exif_transpose(image)
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise UserError(f"not a picture in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}") from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise UserError(f"refused: more than {Image.MAX_IMAGE_PIXELS:,} pixels") from error

@@ -39,7 +39,8 @@ onload = () => {
   const found = pictures.map(({height, width, rgba}) => {
     const bytes = Uint8Array.from(atob(rgba), (character) => character.charCodeAt(0));
     const seen = toMnist(bytes, height, width);
-    return {seen: seen && Array.from(seen), answers: seen && models.map((model) => runNetwork(model, seen).probabilities)};
+    const answers = seen && models.map((model) => runNetwork(model, seen).probabilities);
+    return {seen: seen && Array.from(seen), answers};
   });
   document.documentElement.textContent = "RESULT" + JSON.stringify(found) + "END";
 };
