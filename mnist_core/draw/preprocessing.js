@@ -104,13 +104,14 @@ function evenOut(light) {
 }
 
 function paperOf(image, places, shape, numTerms) {
-  let paper = places;
+  const values = image.data.filter((_, at) => places[at]).sort();
+  let paper = places, surface = map(image, () => values[Math.floor(values.length / 2)]);
   for (let fit = 0; fit < FITS; fit++) {
-    const surface = surfaceOf(image, paper, image, numTerms);
     const distance = image.data.map((value, at) => Math.abs(value - surface.data[at]));
     const ranked = distance.filter((_, at) => places[at]).sort();
     const limit = Math.max(3 * ranked[Math.floor(ranked.length / 2)], 0.01);
     paper = places.map((place, at) => place && distance[at] <= limit ? 1 : 0);
+    surface = surfaceOf(image, paper, image, numTerms);
   }
   return surfaceOf(image, paper, shape, numTerms);
 }

@@ -114,11 +114,13 @@ def _paper(image: Array, places: Array, shape: Shape, *, num_terms: int) -> Arra
         shape: of the result.
         num_terms: 3 for a plane, 6 for a quadratic surface.
     """
-    paper = places
+    ranked = np.sort(image[places])
+    surface = np.full(image.shape, ranked[len(ranked) // 2])
     for _ in range(_FITS):
-        distance = np.abs(image - _surface(image, paper, image.shape, num_terms))
+        distance = np.abs(image - surface)
         ranked = np.sort(distance[places])
         paper = places & (distance <= max(3 * ranked[len(ranked) // 2], 0.01))
+        surface = _surface(image, paper, image.shape, num_terms)
     return _surface(image, paper, shape, num_terms)
 
 
