@@ -35,6 +35,9 @@ class Scores(Candidate):
     test_error_std: Percent
     final_validation_error: Percent
     final_validation_error_std: Percent
+    negative_log_likelihood: NonNegativeFloat
+    brier_score: NonNegativeFloat
+    expected_calibration_error: Percent
 
 
 Method: TypeAlias = Literal["finite_difference", "tensorflow", "naive"]

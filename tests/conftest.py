@@ -10,6 +10,7 @@ from mnist_core.data.dataset import save_dataset
 from mnist_core.networks.architectures import Dense
 from mnist_core.training.cluster import open_cluster
 from mnist_core.training.run import TrainingRun, TrainingSetup
+from tests.digits import mnist_files, trained_dense_network
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +60,15 @@ def client():
     """A cluster of two local worker processes."""
     with open_cluster(num_workers=2) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def mnist_directory(tmp_path_factory):
+    """The real images: four IDX files."""
+    return mnist_files(tmp_path_factory.mktemp("mnist"))
+
+
+@pytest.fixture(scope="session")
+def dense_network(mnist_directory):
+    """Architecture and weights of a small network that knows digits."""
+    return trained_dense_network(mnist_directory)

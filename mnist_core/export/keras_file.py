@@ -10,15 +10,16 @@ from typing import Any
 import keras
 
 from mnist_core.arrays import IMAGE_SHAPE, Shape, Weights
-from mnist_core.networks.architectures import Architecture, Conv2D, Dense
+from mnist_core.networks.architectures import Architecture, Convolution, Flatten, Linear, MaxPooling, operations
 
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip member can carry
 
 
 def save_keras(path: Path, architecture: Architecture, weights: Weights, input_shape: Shape = IMAGE_SHAPE) -> None:
-    """Write the network as a Keras 3 model that `keras.saving.load_model` reads; equal weights give equal bytes.
+    """Write the network as a model that `keras.saving.load_model` of Keras 3.5 and later reads.
 
-    The model maps images, float32 (N, height, width, channels) in [0, 1], to logits (N, 10).
+    It maps images as they come, (N, height, width, channels) from 0 to 255, to probabilities (N, 10). Equal weights
+    give equal bytes.
 
     Args:
         path: the file to write, named `*.keras`.
@@ -30,9 +31,9 @@ def save_keras(path: Path, architecture: Architecture, weights: Weights, input_s
         ValueError: the weights do not fit the architecture.
     """
     model = _keras_model(architecture, input_shape)
-    for name, layer in zip(_layer_names(architecture), architecture, strict=True):
-        if isinstance(layer, Dense | Conv2D):
-            model.get_layer(name).set_weights([weights[f"{name}.kernel"], weights[f"{name}.bias"]])
+    for step in operations(architecture, input_shape):
+        if isinstance(step, Convolution | Linear):
+            model.get_layer(step.name).set_weights([weights[f"{step.name}.kernel"], weights[f"{step.name}.bias"]])
     with tempfile.TemporaryDirectory() as directory:
         dated = Path(directory, "model.keras")
         model.save(dated)
@@ -42,42 +43,33 @@ def save_keras(path: Path, architecture: Architecture, weights: Weights, input_s
 
 
 def _keras_model(architecture: Architecture, input_shape: Shape) -> keras.Sequential:
-    layers = [keras.Input(input_shape, name="images")]
-    flat = False
-    for name, layer in zip(_layer_names(architecture), architecture, strict=True):
-        if isinstance(layer, Dense):
-            if not flat:
-                layers.append(keras.layers.Flatten(name="flatten"))
-                flat = True
-            layers.append(keras.layers.Dense(layer.units, activation=layer.activation, name=name))
-        elif isinstance(layer, Conv2D):
+    layers = [keras.Input(input_shape, name="images"), keras.layers.Rescaling(1 / 255, name="rescaling")]
+    for step in operations(architecture, input_shape):
+        if isinstance(step, Convolution):
+            spec = step.spec
             layers.append(
                 keras.layers.Conv2D(
-                    layer.filters,
-                    layer.kernel_size,
-                    strides=layer.stride,
-                    padding=layer.padding,
-                    activation=layer.activation,
-                    name=name,
+                    spec.filters, spec.kernel_size, strides=spec.stride, padding=spec.padding, name=step.name
                 )
             )
+        elif isinstance(step, MaxPooling):
+            pool = step.spec
+            layers.append(keras.layers.MaxPooling2D(pool.pool_size, pool.stride, pool.padding, name=step.name))
+        elif isinstance(step, Linear):
+            layers.append(keras.layers.Dense(*step.output_shape, name=step.name))
         else:
-            layers.append(keras.layers.MaxPooling2D(layer.pool_size, layer.stride, layer.padding, name=name))
-    return keras.Sequential(layers, name="classifier")
+            layers.append((keras.layers.Flatten if isinstance(step, Flatten) else keras.layers.ReLU)(name=step.name))
+    return keras.Sequential([*layers, keras.layers.Softmax(name="probabilities")], name="classifier")
 
 
-def _layer_names(architecture: Architecture) -> list[str]:
-    counts: dict[str, int] = {}
-    names = []
-    for layer in architecture:
-        counts[layer.type] = counts.get(layer.type, 0) + 1
-        names.append(f"{layer.type}_{counts[layer.type]}")
-    return names
+# Dates, and memory addresses by which layers share their dtype policy: without them each gets an equal one.
+_CHANCE = ("date_saved", "shared_object_id")
+# Newer than Keras 3.5, which refuses what it does not know; they say nothing of a network that is loaded.
+_NEWER = ("quantization_config", "input_axes", "output_axes")
 
 
-def _without_chance(fields: dict[str, Any]) -> dict[str, Any]:
-    # The ids are memory addresses by which layers share their dtype policy; without them each gets an equal one.
-    return {key: value for key, value in fields.items() if key not in ("date_saved", "shared_object_id")}
+def _portable(fields: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key not in (*_CHANCE, *_NEWER)}
 
 
 def _reproducible(file: Path) -> bytes:
@@ -87,6 +79,6 @@ def _reproducible(file: Path) -> bytes:
         for name in sorted(source.namelist()):
             content = source.read(name)
             if name.endswith(".json"):
-                content = json.dumps(json.loads(content, object_hook=_without_chance)).encode()
+                content = json.dumps(json.loads(content, object_hook=_portable)).encode()
             target.writestr(zipfile.ZipInfo(name, _ZIP_EPOCH), content)
     return undated.getvalue()

@@ -11,7 +11,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from mnist_core.files import read_csv, read_record
 from mnist_core.models import MODELS, framework_and_letter
 from mnist_core.records import COMPARISON_COLUMNS, INTERVAL_COLUMNS, ComparisonRule, Details, ModelDetails
-from mnist_core.report.plotting import BLACK, BLUE, FRAMEWORK_NAMES, GREY, ORANGE, VERMILLION, figure_style, save_figure
+from mnist_core.report.names import FRAMEWORK_NAMES
+from mnist_core.report.plotting import BLACK, BLUE, GREY, ORANGE, VERMILLION, figure_style, save_figure
 
 # Verdict -> colour and marker; the marker tells them apart in black and white.
 _VERDICTS = {"different": (VERMILLION, "s"), "undecided": (BLACK, "D"), "alike": (BLUE, "o")}

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from mnist_core.export.keras_file import save_keras
+from mnist_core.metrics import softmax
 from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D
 from mnist_core.networks.initializers import initial_weights
 from mnist_core.networks.model_file import save_model
@@ -29,11 +31,12 @@ def test_keras_predicts_what_our_network_predicts(tmp_path, architecture):
     network = TensorFlowClassifier(architecture, initial_weights(architecture, rng=rng))
     weights = {name: value + 0.1 for name, value in network.get_weights().items()}  # no bias is zero
     network.set_weights(weights)
-    images = rng.random((5, 28, 28, 1), dtype=np.float32)
+    images = rng.integers(0, 256, (5, 28, 28, 1), np.uint8)
     path = tmp_path / "new" / "model.keras"
     save_keras(path, architecture, weights)
     model = keras.saving.load_model(path)
-    np.testing.assert_allclose(model(images).numpy(), network.predict_logits(images), rtol=1e-5, atol=1e-5)
+    expected = softmax(network.predict_logits(images / np.float32(255)))
+    np.testing.assert_allclose(model.predict(images, verbose=0), expected, rtol=1e-4, atol=1e-5)
 
 
 PROGRAM = """
@@ -57,7 +60,10 @@ def test_equal_weights_give_equal_bytes_in_any_process(tmp_path):
         assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert list(json.loads(archive.read("metadata.json"))) == ["keras_version"]
         layers = [layer["config"]["name"] for layer in json.loads(archive.read("config.json"))["config"]["layers"]]
-    assert layers == ["images", "conv2d_1", "max_pool2d_1", "conv2d_2", "max_pool2d_2", "flatten", "dense_1"]
+    assert layers == [
+        *("images", "rescaling", "conv2d_1", "max_pool2d_1", "conv2d_2", "max_pool2d_2"),
+        *("flatten", "dense_1", "probabilities"),
+    ]
 
 
 def test_weights_of_another_network_are_refused(tmp_path):
@@ -65,3 +71,32 @@ def test_weights_of_another_network_are_refused(tmp_path):
     with pytest.raises(ValueError, match="shape"):
         save_keras(tmp_path / "model.keras", (Dense(5, "relu"), Dense(10)), {**weights, "dense_2.kernel": 0})
     assert not (tmp_path / "model.keras").exists()
+
+
+def test_no_key_is_newer_than_keras_3_5(tmp_path):
+    """Keras 3.5 refuses keys that it does not know."""
+    architecture = ARCHITECTURES["same"]
+    weights = initial_weights(architecture, rng=np.random.default_rng(0))
+    save_keras(tmp_path / "model.keras", architecture, weights)
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        config = archive.read("config.json").decode()
+    assert [key for key in ("quantization_config", "input_axes", "output_axes") if key in config] == []
+
+
+def test_an_older_keras_reads_it(tmp_path):
+    """OLD_KERAS names a directory made by: pip install --no-deps --target DIRECTORY keras==3.5.0 ."""
+    if "OLD_KERAS" not in os.environ:
+        pytest.skip("OLD_KERAS names no directory with Keras 3.5")
+    architecture = ARCHITECTURES["same"]
+    weights = initial_weights(architecture, rng=np.random.default_rng(0))
+    save_keras(tmp_path / "model.keras", architecture, weights)
+    program = (
+        "import keras, numpy, sys; model = keras.saving.load_model(sys.argv[1]);"
+        "print(keras.__version__, model.predict(numpy.zeros((1, 28, 28, 1), 'uint8'), verbose=0).sum().round(3))"
+    )
+    command = [sys.executable, "-c", program, tmp_path / "model.keras"]
+    environment = {**os.environ, "PYTHONPATH": os.environ["OLD_KERAS"]}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    version, total = result.stdout.split()
+    assert version != keras.__version__
+    assert total == "1.0"

@@ -80,6 +80,9 @@ def write_report_inputs(root: Path) -> None:
             "validation_error": error + 0.1,
             "final_validation_error": error - 0.1,
             "final_validation_error_std": 0.0321,
+            "negative_log_likelihood": 0.0567,
+            "brier_score": 0.0234,
+            "expected_calibration_error": 0.789,
         }
         trials = [
             {

@@ -1,0 +1,79 @@
+"""One self-contained page: the published weights, and the JavaScript beside this module that runs them.
+
+The page loads nothing and asks nobody, which its Content-Security-Policy enforces. The same models give the same bytes.
+"""
+
+import base64
+import json
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from mnist_core.arrays import Array
+from mnist_core.errors import UserError
+from mnist_core.files import read_text
+from mnist_core.models import MODELS
+from mnist_core.networks.architectures import architecture_to_dicts, has_convolutions
+from mnist_core.networks.model_file import load_model
+from mnist_core.published import read_published
+
+LARGEST_PAGE = 6_000_000  # bytes
+_HERE = Path(__file__).parent
+_SCRIPTS = ("preprocessing.js", "network.js", "draw.js")
+
+
+def build_page(published: Path) -> str:
+    """Return the page as HTML text.
+
+    Args:
+        published: directory with published.json and the .npz file of each model in it.
+
+    Raises:
+        UserError: a file is missing or damaged, or the page is too large to be sent about.
+    """
+    models, networks = [], []
+    for name, record in read_published(published).items():
+        architecture, weights = load_model(published / f"{name}.npz")
+        models.append(
+            {
+                "name": name,
+                "framework": {"tensorflow": "TensorFlow", "numpy": "NumPy"}[MODELS[name][0]],
+                "test_error": f"{record.test_error:.2f}",
+                "has_maps": has_convolutions(architecture),
+            }
+        )
+        networks.append(
+            {
+                "name": name,
+                "architecture": architecture_to_dicts(architecture),
+                "weights": {key: _base64(array) for key, array in weights.items()},
+            }
+        )
+    page = _template().render(
+        models=models,
+        weights=Markup(json.dumps(networks)),  # names, numbers and base64: nothing that could end a script element
+        style=Markup(read_text(_HERE / "style.css")),
+        script=Markup("\n".join(read_text(_HERE / script) for script in _SCRIPTS)),
+    )
+    size = len(page.encode())
+    if size > LARGEST_PAGE:
+        raise UserError(f"{published}: the page would have {size:,} bytes, more than {LARGEST_PAGE:,}; publish less")
+    return page
+
+
+def _base64(array: Array) -> str:
+    return base64.b64encode(np.ascontiguousarray(array, "<f4").tobytes()).decode()
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("draw.html.j2")

@@ -1,0 +1,124 @@
+"""`mnist predict`: which digit is on a picture."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import numpy as np
+
+from mnist_core.arrays import Array
+from mnist_core.errors import UserError
+from mnist_core.files import output_file, reading
+from mnist_core.metrics import softmax
+from mnist_core.models import MODELS
+from mnist_core.networks.model_file import load_model
+from mnist_core.predict.pictures import SUFFIXES, decode, encode_png
+from mnist_core.predict.preprocessing import to_mnist
+from mnist_core.published import PUBLISHED, TRAINED, find_model
+from mnist_core.registry import build_classifier
+
+STANDARD_INPUT = "-"
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--model", default="2d", show_default=True, type=click.Choice(list(MODELS)), help="Name in the report.")
+@click.option("--top", default=1, show_default=True, type=click.IntRange(1, 10), help="How many digits to print.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, with all ten probabilities.")
+@click.option("--show", type=click.Path(path_type=Path, dir_okay=False), help="Write what the network saw as PNG.")
+def predict(files: tuple[str, ...], model: str, top: int, as_json: bool, show: Path | None) -> None:
+    """Print the digit on each picture, and its probability.
+
+    FILE is a PNG, JPEG, BMP, GIF or WebP of one digit, a directory of such files, or - for standard input. Any size
+    and colour will do, dark on light or light on dark. A file that cannot be read gets one line, and exit code 1.
+    """
+    try:
+        path = find_model(model, root=project_directory())
+        answer = classifier_of(path)
+    except UserError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"Model {model} from {path}", err=True)
+    seen: list[Array] = []
+    failed = False
+    for name in list_files(files):
+        try:
+            image = to_mnist(decode(read_picture(name)))
+        except UserError as error:
+            failed = True
+            fault = str(error).removeprefix(f"{name}: ")
+            click.echo(f"{name}: {fault}", err=True)
+            if as_json:
+                click.echo(json.dumps({"file": name, "error": fault}))
+            continue
+        seen.append(image)
+        probabilities = answer(image)
+        click.echo(as_json_line(name, model, probabilities) if as_json else as_line(name, probabilities, top))
+    if show is not None and seen:
+        try:
+            with reading(show, "a place for a PNG", "choose another for --show"), output_file(show) as file:
+                file.write_bytes(encode_png(seen))
+        except UserError as error:
+            raise click.ClickException(str(error)) from error
+    if failed:
+        raise SystemExit(1)
+
+
+def project_directory() -> Path:
+    """Return the current directory if it has models, else the checkout that this code lies in."""
+    here = Path()
+    return here if any((here / place).is_dir() for place in (TRAINED, PUBLISHED)) else Path(__file__).parents[2]
+
+
+def classifier_of(path: Path) -> Callable[[Array], Array]:
+    """Return a function from an image, uint8 (28, 28), to ten probabilities, float32 (10,).
+
+    Every model runs in NumPy, those that TensorFlow trained too: their files are the same, and it starts at once.
+
+    Raises:
+        UserError: the file is missing or is no model.
+    """
+    classifier = build_classifier("numpy", *load_model(path))
+
+    def answer(image: Array) -> Array:
+        scaled = np.divide(image, np.float32(255), dtype=np.float32)
+        return np.asarray(softmax(classifier.predict_logits(scaled[np.newaxis, ..., np.newaxis])[0]))
+
+    return answer
+
+
+def list_files(names: tuple[str, ...]) -> Iterator[str]:
+    """Yield the files: of a directory all pictures below it, by their suffixes and in order of name."""
+    for name in names:
+        if name != STANDARD_INPUT and Path(name).is_dir():
+            found = sorted(str(path) for path in Path(name).rglob("*") if path.suffix.lower() in SUFFIXES)
+            yield from found or [name]
+        else:
+            yield name
+
+
+def read_picture(name: str) -> bytes:
+    """Return the bytes of a file, or of standard input for "-"; UserError if it is missing or unreadable."""
+    if name == STANDARD_INPUT:
+        return sys.stdin.buffer.read()
+    path = Path(name)
+    if path.is_dir():
+        raise UserError(f"{name}: no picture in this directory; names must end in {', '.join(SUFFIXES)}")
+    with reading(path, "a picture", "check the name"):
+        return path.read_bytes()
+
+
+def as_line(name: str, probabilities: Array, top: int) -> str:
+    """Return the likeliest digits, such as "seven.png: 7 (99.2 %), 1 (0.5 %)"."""
+    digits = np.argsort(-probabilities, kind="stable")[:top]
+    return f"{name}: " + ", ".join(f"{digit} ({100 * probabilities[digit]:.1f} %)" for digit in digits)
+
+
+def as_json_line(name: str, model: str, probabilities: Array) -> str:
+    """Return one JSON object with the digit, its probability and those of all ten."""
+    digit = int(probabilities.argmax())
+    rounded = [round(float(probability), 6) for probability in probabilities]
+    return json.dumps(
+        {"file": name, "model": model, "digit": digit, "probability": rounded[digit], "probabilities": rounded}
+    )

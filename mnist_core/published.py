@@ -1,0 +1,78 @@
+"""Where trained models lie: all seeds in data/models after a training, else the first seed of each in data/published.
+
+The first comes from the pipeline and is not in git; the second is, so that a clone answers without training.
+"""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from mnist_core.errors import UserError
+from mnist_core.files import read_record, reading
+
+TRAINED = Path("data/models")  # <model>/seed_<seed>.npz
+PUBLISHED = Path("data/published")  # <model>.npz and .onnx
+RECORD = "published.json"
+
+
+class PublishedModel(BaseModel, frozen=True):
+    """What published.json says of one file: of exactly these weights, not of the mean over seeds."""
+
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    test_error: Annotated[NonNegativeFloat, Field(le=100)]  # percent
+    seed: NonNegativeInt
+    learning_rate: PositiveFloat
+    epochs: PositiveInt
+
+
+def find_model(model: str, seed: int | None = None, *, root: Path = Path()) -> Path:
+    """Return the file of a model with this seed, by default the lowest that there is.
+
+    Where data/models has the model, that is the place; only without it data/published.
+
+    Args:
+        model: its name, such as "2d".
+        seed: the seed that it was trained with.
+        root: the project's directory.
+
+    Raises:
+        UserError: neither place has it, or the published one was trained with another seed.
+    """
+    trained = root / TRAINED / model
+    if trained.is_dir():
+        seeds = [int(match[1]) for path in trained.iterdir() if (match := re.fullmatch(r"seed_(\d+)\.npz", path.name))]
+        if seed is None and not seeds:
+            raise UserError(f"{trained}: holds no seed_*.npz; train the model again (dvc repro)")
+        return trained / f"seed_{min(seeds) if seed is None else seed}.npz"
+    path = root / PUBLISHED / f"{model}.npz"
+    if not path.exists():
+        raise UserError(f"{model}: no model in {root / TRAINED} nor {root / PUBLISHED}; train it (dvc repro)")
+    record = read_published(root / PUBLISHED).get(model)
+    if record is None or sha256(path) != record.sha256:
+        raise UserError(f"{path}: not the file that {RECORD} describes; restore it with git checkout {path.parent}")
+    if seed not in (None, record.seed):
+        raise UserError(f"{path}: published with seed {record.seed}, not {seed}; train it (dvc repro)")
+    return path
+
+
+def seeds_of(model: str, seeds: list[int] | tuple[int, ...], *, root: Path = Path()) -> list[int]:
+    """Return those seeds that `find_model` has: all where the model was trained here, else the published one."""
+    if (root / TRAINED / model).is_dir():
+        return list(seeds)
+    record = read_published(root / PUBLISHED).get(model)
+    return [record.seed] if record else []
+
+
+def read_published(directory: Path) -> dict[str, PublishedModel]:
+    """Read published.json: model -> what is known of its file; UserError if it is missing or damaged."""
+    remedy = "restore it with git checkout data/published, or train the models (dvc repro)"
+    return read_record(directory / RECORD, dict[str, PublishedModel], remedy)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with reading(path, "a file", "run `dvc repro` to write it again"):
+        return hashlib.sha256(path.read_bytes()).hexdigest()

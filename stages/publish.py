@@ -1,0 +1,42 @@
+"""Stage publish: one trained model of each name, ready to use, in git."""
+
+import shutil
+
+import click
+
+from mnist_core.candidates import read_choice
+from mnist_core.export.onnx_file import save_onnx
+from mnist_core.files import output_directory, read_csv, write_json
+from mnist_core.models import MODELS
+from mnist_core.networks.model_file import load_model
+from mnist_core.params import load_params
+from mnist_core.published import PUBLISHED, RECORD, PublishedModel, sha256
+from stages.command import HYPERPARAMETERS, MODEL_FILES, PARAMS, StageCommand
+
+
+@click.command(cls=StageCommand)
+def main() -> None:
+    """Write data/published: the first seed of every model as .npz and .onnx, and what is known of it."""
+    params = load_params(PARAMS)
+    seed = params.active.train.seeds[0]
+    record = {}
+    with output_directory(PUBLISHED) as directory:
+        for model in MODELS:
+            trained, published = MODEL_FILES / model, directory / f"{model}.npz"
+            expected = {"model": model, "seed": seed, "architecture": params.architecture(model)}
+            save_onnx(published.with_suffix(".onnx"), *load_model(trained / f"seed_{seed}.npz", expected))
+            shutil.copyfile(trained / f"seed_{seed}.npz", published)
+            choice = read_choice(trained / HYPERPARAMETERS, model)
+            errors = read_csv(trained / f"seed_{seed}.csv", ("test_error",))["test_error"]
+            record[model] = PublishedModel(
+                sha256=sha256(published),
+                test_error=float(errors.iloc[-1]),
+                seed=seed,
+                learning_rate=choice.learning_rate,
+                epochs=choice.epochs,
+            ).model_dump()
+        write_json(directory / RECORD, record)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,265 @@
+"""Pictures of every kind become what MNIST holds, and the command answers or says in one line why not."""
+
+import hashlib
+import io
+import json
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from mnist_core.__main__ import main
+from mnist_core.errors import UserError
+from mnist_core.networks.architectures import Dense
+from mnist_core.networks.model_file import load_model, save_model
+from mnist_core.predict.pictures import decode
+from mnist_core.predict.preprocessing import to_mnist
+from mnist_core.published import PUBLISHED
+from mnist_core.registry import build_classifier
+from tests.digits import ROOT, as_jpeg, as_rgba, photograph, scaled, test_images
+
+
+def accuracy(network, images, labels):
+    architecture, weights = network
+    classifier = build_classifier("numpy", architecture, weights)
+    return (classifier.predict_logits(scaled(images)).argmax(axis=1) == labels).mean()
+
+
+def seven(height=60, width=40):
+    """Draw 255 ink on 0: a bar on top, 4 thick, and a stem on the right."""
+    picture = np.zeros((height, width), np.uint8)
+    picture[20:24, 10:30] = 255
+    picture[20:48, 26:30] = 255
+    return picture
+
+
+# --- preprocessing ---
+
+
+def test_an_image_of_mnist_stays_what_it_is(mnist_directory):
+    """Already cut, scaled and centred: only full ink is set a little darker, and a faint rim may be cut off."""
+    images, _ = test_images(mnist_directory, 200)
+    seen = np.array([to_mnist(as_rgba(image)) for image in images]).astype(int)
+    differences = np.abs(seen - images).mean(axis=(1, 2))
+    assert np.median(differences) < 1  # of 255; one pixel beside its place would give about 15
+    assert (differences < 4).mean() > 0.9
+
+
+def test_a_worked_example():
+    seen = to_mnist(as_rgba(seven()))
+    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    assert len(rows) == 20  # 28 rows of ink
+    assert len(columns) == 14  # 20 * 20 / 28 = 14.3
+    assert seen.max() == 255
+    column = np.arange(28)
+    assert abs((seen * column).sum() / seen.sum() - 14) <= 0.5
+    assert seen[rows[0], columns[0] : columns[-1] + 1].min() == 255  # the bar: 4 rows of 28 give 2.9 of 20
+    assert seen[rows[-1], columns[0]] == 0
+
+
+CHANGES = {
+    "dark on light": lambda ink: as_rgba(255 - ink),
+    "grey on grey": lambda ink: as_rgba(90 + ink // 4),
+    "black on nothing": lambda ink: as_rgba(np.zeros_like(ink), ink),
+    "white on nothing": lambda ink: as_rgba(np.full_like(ink, 255), ink),
+    "red on blue": lambda ink: np.dstack([ink, ink * 0, 255 - ink, ink * 0 + 255]),
+    "paper with a transparent margin": lambda ink: as_rgba(np.pad(255 - ink, 9), np.pad(np.full_like(ink, 255), 9)),
+    "large": lambda ink: as_rgba(np.kron(255 - ink, np.ones((11, 11), np.uint8))),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_colour_alpha_and_size_do_not_matter(change):
+    ink = seven()
+    difference = np.abs(to_mnist(CHANGES[change](ink)).astype(int) - to_mnist(as_rgba(ink)))
+    # Reducing 660 pixels to 256 blurs the edges and so moves them by less than a pixel of 28; nothing else moves them.
+    assert difference.mean() <= (12 if change == "large" else 0.5)
+
+
+def test_dirt_and_the_edge_of_the_table_are_left_out():
+    ink = seven(120, 100)
+    dirty = ink.copy()
+    dirty[100, 5] = 255
+    dirty[:, 95:] = 255
+    np.testing.assert_allclose(to_mnist(as_rgba(255 - dirty)).astype(int), to_mnist(as_rgba(255 - ink)), atol=2)
+
+
+def test_a_fine_pen_does_not_vanish():
+    picture = np.full((200, 200), 255, np.uint8)
+    picture[40:160, 100] = 0  # one pixel of 120 would be a sixth of a pixel of 20
+    seen = to_mnist(as_rgba(picture))
+    assert (seen >= 128).sum() >= 18
+
+
+@pytest.mark.parametrize("picture", [np.full((50, 50), 200), np.zeros((1, 1))], ids=["one colour", "one pixel"])
+def test_nothing_on_it(picture):
+    with pytest.raises(UserError, match="nothing on it"):
+        to_mnist(as_rgba(picture.astype(np.uint8)))
+    with pytest.raises(UserError, match="transparent"):
+        to_mnist(as_rgba(picture.astype(np.uint8), 0))
+
+
+def test_digits_survive_jpegs_and_photographs(mnist_directory, dense_network):
+    """A dense network, which minds every shift, loses few of the 500 digits on the way."""
+    images, labels = test_images(mnist_directory, 500)
+    rng = np.random.default_rng(0)
+    raw = accuracy(dense_network, images, labels)
+    assert raw > 0.93
+    jpegs = [to_mnist(decode(as_jpeg(image, rng=rng))) for image in images]
+    assert accuracy(dense_network, jpegs, labels) >= raw - 0.015
+    for light_ink in (False, True):
+        photographs = [to_mnist(photograph(image, rng=rng, light_ink=light_ink)) for image in images]
+        assert accuracy(dense_network, photographs, labels) >= raw - 0.03
+
+
+def test_2d_reads_97_of_100_jpegs(mnist_directory):
+    if not (ROOT / PUBLISHED).is_dir():
+        pytest.skip("no published models: run the pipeline")
+    images, labels = test_images(mnist_directory, 1000)
+    rng = np.random.default_rng(0)
+    jpegs = [to_mnist(decode(as_jpeg(image, rng=rng))) for image in images]
+    assert accuracy(load_model(ROOT / PUBLISHED / "2d.npz"), jpegs, labels) >= 0.97
+
+
+# --- decoding ---
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "I;16"])
+def test_every_kind_of_png(mode):
+    grey = Image.fromarray(255 - seven())
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    else:
+        image = grey.convert("RGBA").convert(mode) if mode == "LA" else grey.convert(mode)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    np.testing.assert_array_equal(decode(buffer.getvalue())[..., 0], 255 - seven())
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "BMP", "GIF", "WEBP"])
+def test_every_format(kind):
+    buffer = io.BytesIO()
+    Image.fromarray(255 - seven()).convert("RGB").save(buffer, kind)
+    difference = np.abs(to_mnist(decode(buffer.getvalue())).astype(int) - to_mnist(as_rgba(255 - seven())))
+    assert difference.mean() <= 8  # JPEG and WebP are lossy
+
+
+def bomb():
+    """Return a PNG of a few hundred bytes whose header promises 40,000 x 40,000 pixels."""
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 0, 0, 0, 0)
+    chunks = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(b"\0" * 99)), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not a picture in PNG, JPEG, BMP, GIF or WEBP"),
+        (b"%PDF-1.4", "not a picture"),
+        (bomb(), "refused: more than"),
+    ],
+    ids=["empty", "pdf", "bomb"],
+)
+def test_refused(content, message):
+    with pytest.raises(UserError, match=message):
+        decode(content)
+
+
+def test_a_truncated_picture_is_one_line():
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (99, 99), np.uint8)).save(buffer, "PNG")
+    with pytest.raises(UserError, match="a damaged picture") as caught:
+        decode(buffer.getvalue()[:3000])
+    assert "\n" not in str(caught.value)
+
+
+# --- the command ---
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project with one model, which says 4 with probability e / (e + 9) whatever it sees, and two pictures."""
+    weights = {"dense_1.kernel": np.zeros((784, 10), "float32"), "dense_1.bias": np.zeros(10, "float32")}
+    weights["dense_1.bias"][4] = 1
+    save_model(tmp_path / "data/models/2d/seed_1.npz", (Dense(10),), weights)
+    (tmp_path / "in").mkdir()
+    for name in ("b.png", "a.PNG"):
+        Image.fromarray(255 - seven()).save(tmp_path / "in" / name)
+    (tmp_path / "in/notes.txt").write_text("no picture")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def invoke(*arguments, **options):
+    return CliRunner().invoke(main, ["predict", *arguments], **options)
+
+
+def test_files_directories_and_standard_input(project):
+    result = invoke("in", "in/b.png", "-", "--top", "2", input=(project / "in/b.png").read_bytes())
+    names = ["in/a.PNG", "in/b.png", "in/b.png", "-"]
+    assert result.stdout.splitlines() == [f"{name}: 4 (23.2 %), 0 (8.5 %)" for name in names]
+    assert result.stderr == "Model 2d from data/models/2d/seed_1.npz\n"
+    assert result.exit_code == 0
+
+
+def test_json_and_what_the_network_saw(project):
+    result = invoke("in/a.PNG", "in/b.png", "--json", "--show", "out/seen.png")
+    first, _ = (json.loads(line) for line in result.stdout.splitlines())
+    assert (first["file"], first["model"], first["digit"]) == ("in/a.PNG", "2d", 4)
+    assert first["probability"] == first["probabilities"][4] == pytest.approx(0.231969, abs=1e-6)
+    shown = np.asarray(Image.open(project / "out/seen.png"))
+    np.testing.assert_array_equal(shown, np.hstack([to_mnist(as_rgba(255 - seven()))] * 2))
+
+
+def test_a_bad_file_gets_one_line_and_the_others_their_answer(project):
+    (project / "in/bad.png").write_bytes(b"nothing")
+    (project / "empty").mkdir()
+    result = invoke("in/bad.png", "missing.png", "empty", "in/b.png")
+    assert result.stdout == "in/b.png: 4 (23.2 %)\n"
+    _, *faults = result.stderr.splitlines()
+    assert [fault.split(": ")[0] for fault in faults] == ["in/bad.png", "missing.png", "empty"]
+    assert result.exit_code == 1
+
+
+def test_published_models_serve_where_nothing_was_trained(project):
+    (project / "data/published").mkdir()
+    path = (project / "data/models/2d/seed_1.npz").rename(project / "data/published/2d.npz")
+    (project / "data/models/2d").rmdir()
+    known = {"test_error": 90.0, "seed": 1, "learning_rate": 0.1, "epochs": 3}
+    record = {"2d": {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), **known}}
+    (project / "data/published/published.json").write_text(json.dumps(record))
+    result = invoke("in/b.png")
+    assert (result.stdout, result.stderr) == ("in/b.png: 4 (23.2 %)\n", "Model 2d from data/published/2d.npz\n")
+    path.write_bytes(path.read_bytes() + b"\0")
+    changed = invoke("in/b.png")
+    assert changed.exit_code == 1
+    assert changed.output.startswith("Error: data/published/2d.npz: not the file that published.json describes")
+    assert invoke("in/b.png", "--model", "2a").output.startswith(
+        "Error: 2a: no model in data/models nor data/published"
+    )
+
+
+def test_it_runs_without_tensorflow(project):
+    program = """
+import sys
+sys.modules["tensorflow"] = sys.modules["keras"] = None  # an import of either fails
+sys.argv = ["mnist", "predict", "in/b.png"]
+from mnist_core.__main__ import main
+main()
+"""
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(
+        command, cwd=project, env={"PYTHONPATH": str(ROOT), "PATH": ""}, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stdout) == (0, "in/b.png: 4 (23.2 %)\n"), result.stderr
+    assert Path(project / "in/b.png").exists()

@@ -1,0 +1,74 @@
+"""Stages publish and draw, in a small project."""
+
+import hashlib
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from mnist_core.errors import UserError
+from mnist_core.models import MODELS
+from mnist_core.networks.architectures import Dense
+from mnist_core.networks.model_file import load_model, save_model
+from mnist_core.published import find_model, seeds_of
+from stages import draw, publish
+
+
+@pytest.fixture
+def project(small_project):
+    """Eight linear models of the seeds 1 and 2; the bias tells which."""
+    for number, name in enumerate(MODELS):
+        directory = small_project / "data/models" / name
+        for seed in (1, 2):
+            bias = np.full(10, 100 * number + seed, np.float32)
+            weights = {"dense_1.kernel": np.zeros((784, 10), np.float32), "dense_1.bias": bias}
+            save_model(directory / f"seed_{seed}.npz", (Dense(10),), weights)
+            errors = pd.DataFrame({"epoch": [1, 2], "test_error": [9.0, 7.5 + seed]})
+            errors.to_csv(directory / f"seed_{seed}.csv", index=False)
+        chosen = {"learning_rate": 0.5, "epochs": 2, "validation_error": 3.25}
+        (directory / "hyperparameters.json").write_text(json.dumps(chosen))
+    return small_project
+
+
+def run(command):
+    return CliRunner().invoke(command)
+
+
+def test_the_first_seed_of_every_model_is_published_and_drawn(project):
+    assert run(publish.main).exit_code == 0
+    record = json.loads((project / "data/published/published.json").read_text())
+    assert list(record) == list(MODELS)
+    path = project / "data/published/2a.npz"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    known = {"test_error": 8.5, "seed": 1, "learning_rate": 0.5, "epochs": 2}
+    assert record["2a"] == {"sha256": digest, **known}
+    assert load_model(path)[1]["dense_1.bias"][0] == 401
+    assert sorted(file.suffix for file in path.parent.iterdir()) == [".json", *[".npz"] * 8, *[".onnx"] * 8]
+    assert run(draw.main).exit_code == 0
+    first = (project / "plots/draw.html").read_bytes()
+    assert first.count(b'<li id="model-') == 8
+    assert run(draw.main).exit_code == 0
+    assert (project / "plots/draw.html").read_bytes() == first
+
+
+def test_a_missing_model_leaves_what_was_published(project):
+    run(publish.main)
+    before = (project / "data/published/published.json").read_bytes()
+    (project / "data/models/2d/seed_1.npz").unlink()
+    result = run(publish.main)
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: data/models/2d/seed_1.npz: no such file")
+    assert (project / "data/published/published.json").read_bytes() == before
+
+
+def test_models_are_found_where_they_were_trained_else_where_they_are_published(project):
+    run(publish.main)
+    assert str(find_model("2d", 2)) == "data/models/2d/seed_2.npz"
+    assert seeds_of("2d", [1, 2]) == [1, 2]
+    (project / "data/models").rename(project / "away")
+    assert str(find_model("2d")) == str(find_model("2d", 1)) == "data/published/2d.npz"
+    assert seeds_of("2d", [1, 2]) == [1]
+    with pytest.raises(UserError, match="published with seed 1, not 2"):
+        find_model("2d", 2)
