@@ -30,9 +30,8 @@ def main(models: tuple[str, ...], print_only: bool) -> None:
             path, architecture = find_model(model, seed), params.architecture(model)
             scored = evaluate_model(path, dataset, model=model, seed=seed, architecture=architecture)
             evaluations.append(scored)
-            click.echo(
-                f"{model} seed {seed}: train error {scored.train_error:.5f}, test error {scored.test_error:.5f} ({path})"
-            )
+            errors = f"train error {scored.train_error:.5f}, test error {scored.test_error:.5f}"
+            click.echo(f"{model} seed {seed}: {errors} ({path})")
         if print_only:
             continue
         choice = read_choice(MODEL_FILES / model / HYPERPARAMETERS, model)
