@@ -14,7 +14,8 @@ from benchmarks.measure import Group, measure_group
 from benchmarks.summary import summarise
 from mnist_core.data.dataset import load_split
 from mnist_core.errors import UserError
-from mnist_core.files import output_file, read_json, read_text, write_json, write_text
+from mnist_core.files.reading import read_json, read_text
+from mnist_core.files.writing import output_file, write_json, write_text
 from mnist_core.models import MODELS, framework_and_letter
 from mnist_core.networks.architectures import has_convolutions
 from mnist_core.params import load_params

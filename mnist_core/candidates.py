@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from mnist_core.errors import UserError
-from mnist_core.files import Record, read_record
+from mnist_core.files.reading import Record, read_record
 
 FailureWord: TypeAlias = Literal["non-finite", "dead", "spiked", "collapsed"]
 """Why a training came to nothing; `training/divergence.py` says what each word means."""

@@ -17,7 +17,8 @@ from statsmodels.stats.multitest import multipletests
 
 from mnist_core.arrays import NUM_CLASSES, Array
 from mnist_core.errors import UserError
-from mnist_core.files import REMEDY, read_arrays
+from mnist_core.files.arrays import read_arrays
+from mnist_core.files.reading import REMEDY
 from mnist_core.metrics import percent
 from mnist_core.records import ComparisonRule
 

@@ -7,7 +7,7 @@ import annotated_types
 from pydantic import Field, PositiveFloat, StrictInt, model_validator
 
 from mnist_core.data.params import Count, DataParams, SplitSizes
-from mnist_core.files import Section, read_yaml, validate
+from mnist_core.files.reading import Section, read_yaml, validate
 from mnist_core.models import framework_and_letter
 from mnist_core.networks.architectures import Architecture, CheckedArchitecture
 

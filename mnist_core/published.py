@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from mnist_core.errors import UserError
-from mnist_core.files import read_record, reading
+from mnist_core.files.reading import read_record, reading
 
 TRAINED = Path("data/models")  # <model>/seed_<seed>.npz
 PUBLISHED = Path("data/published")  # <model>.npz and .onnx
@@ -58,12 +58,23 @@ def find_model(model: str, seed: int | None = None, *, root: Path = Path()) -> P
     return path
 
 
+def place_of(path: Path) -> Path:
+    """Return which of the two places a file of `find_model` lies in."""
+    return PUBLISHED if path.parent.name == PUBLISHED.name else TRAINED
+
+
 def seeds_of(model: str, seeds: list[int] | tuple[int, ...], *, root: Path = Path()) -> list[int]:
-    """Return those seeds that `find_model` has: all where the model was trained here, else the published one."""
+    """Return those seeds that `find_model` has: all where the model was trained here, else the published one.
+
+    Raises:
+        UserError: the model is in neither place.
+    """
     if (root / TRAINED / model).is_dir():
         return list(seeds)
     record = read_published(root / PUBLISHED).get(model)
-    return [record.seed] if record else []
+    if record is None:
+        raise UserError(f"{model}: no model in {root / TRAINED} nor {root / PUBLISHED}; train it (dvc repro)")
+    return [record.seed]
 
 
 def read_published(directory: Path) -> dict[str, PublishedModel]:

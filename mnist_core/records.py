@@ -13,21 +13,19 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveIn
 from mnist_core.arrays import NUM_CLASSES, Array
 from mnist_core.candidates import Candidate, Percent
 from mnist_core.errors import UserError
-from mnist_core.files import REMEDY, Record, read_csv, read_record
+from mnist_core.files.reading import REMEDY, Record, read_csv, read_record
 from mnist_core.models import MODELS
 
 ERROR_KEYS = ("train_error", "train_error_std", "test_error", "test_error_std")
 CURVE_COLUMNS = ("epoch", *ERROR_KEYS)
 TRIAL_COLUMNS = ("learning_rate", "epoch", "validation_error")
-INTERVAL_COLUMNS = ("model", "test_error", "low", "high")
-COMPARISON_COLUMNS = (
-    *("model", "other", "difference", "low", "high", "only_model_wrong", "only_other_wrong", "p_value", "p_holm"),
-    "verdict",
-)
+INTERVAL_NUMBERS = ("test_error", "low", "high")
+COMPARISON_NUMBERS = ("difference", "low", "high", "only_model_wrong", "only_other_wrong", "p_value", "p_holm")
+COMPARISON_TEXTS = ("model", "other", "verdict")
 
 
 class Scores(Candidate):
-    """metrics/<model>.json: what a model was trained with, and its errors over the seeds."""
+    """data/scores/<model>.json: what a model was trained with, and its scores over the seeds."""
 
     train_error: Percent
     train_error_std: Percent
@@ -142,7 +140,7 @@ class Details(Record, strict=False):
 
 
 def read_scores(path: Path) -> Scores:
-    """Read metrics/<model>.json; UserError if it is missing or damaged, as in all readers here."""
+    """Read data/scores/<model>.json; UserError if it is missing or damaged, as in all readers here."""
     return read_record(path, Scores)
 
 

@@ -14,6 +14,7 @@ PREPARED = Path("data/prepared")
 SEARCH = Path("data/search")  # <model>.json
 MODEL_FILES = Path("data/models")  # <model>/hyperparameters.json, seed_<seed>.npz, .csv and, for TensorFlow, .keras
 PREDICTIONS = Path("data/predictions")  # <model>.npz
+SCORES = Path("data/scores")  # <model>.json
 METRICS = Path("metrics")
 PLOTS = Path("plots")
 HYPERPARAMETERS = "hyperparameters.json"

@@ -1,22 +1,17 @@
 """Stage `compare`: which differences between the models are real, and what their predictions show beyond the error."""
 
 import click
-from pydantic import BaseModel, NonNegativeFloat
 
 from mnist_core.comparison import RULE, compare, read_predictions
 from mnist_core.data.dataset import load_split
 from mnist_core.data.params import load_data_params
 from mnist_core.details import disputed_images, model_details
 from mnist_core.errors import UserError
-from mnist_core.files import REMEDY, output_file, read_record, write_csv, write_text
+from mnist_core.files.reading import REMEDY
+from mnist_core.files.writing import output_file, write_csv, write_text
 from mnist_core.models import MODELS
-from mnist_core.records import Details
-from stages.command import METRICS, PARAMS, PREDICTIONS, PREPARED, StageCommand
-
-
-class _ValidationErrors(BaseModel):
-    validation_error: NonNegativeFloat
-    final_validation_error: NonNegativeFloat
+from mnist_core.records import Details, read_scores
+from stages.command import METRICS, PARAMS, PREDICTIONS, PREPARED, SCORES, StageCommand
 
 
 @click.command(cls=StageCommand)
@@ -32,9 +27,15 @@ def main() -> None:
         seeds = seeds or own_seeds
         if own_seeds != seeds:
             raise UserError(f"{path}: its seeds {own_seeds} are not those of the other models, {seeds}; {REMEDY}")
-        scores = read_record(METRICS / f"{model}.json", _ValidationErrors)
+        scores = read_scores(SCORES / f"{model}.json")
         mistakes[model] = probabilities.argmax(axis=-1) != labels
-        models[model] = model_details(probabilities, labels, dataset=dataset, **scores.model_dump())
+        models[model] = model_details(
+            probabilities,
+            labels,
+            dataset=dataset,
+            validation_error=scores.validation_error,
+            final_validation_error=scores.final_validation_error,
+        )
     comparison = compare(mistakes)
     details = Details(
         seeds=seeds,

@@ -3,7 +3,7 @@
 import click
 
 from mnist_core.draw.page import build_page
-from mnist_core.files import output_file, write_text
+from mnist_core.files.writing import output_file, write_text
 from mnist_core.published import PUBLISHED
 from stages.command import PLOTS, StageCommand
 

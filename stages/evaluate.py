@@ -7,11 +7,11 @@ from mnist_core.calibration import calibration_scores
 from mnist_core.candidates import Candidate, read_choice
 from mnist_core.data.dataset import load_dataset
 from mnist_core.evaluation import confusion_frame, evaluate_model, probabilities, summarise
-from mnist_core.files import output_file, write_arrays, write_csv, write_json
+from mnist_core.files.writing import output_file, write_arrays, write_csv, write_json
 from mnist_core.models import MODELS
 from mnist_core.params import load_params
-from mnist_core.published import find_model, seeds_of
-from stages.command import HYPERPARAMETERS, METRICS, MODEL_FILES, PARAMS, PLOTS, PREDICTIONS, PREPARED, StageCommand
+from mnist_core.published import find_model, place_of, seeds_of
+from stages.command import HYPERPARAMETERS, MODEL_FILES, PARAMS, PLOTS, PREDICTIONS, PREPARED, SCORES, StageCommand
 
 
 @click.command(cls=StageCommand)
@@ -23,26 +23,29 @@ def main(models: tuple[str, ...], print_only: bool) -> None:
     """Print the train and test error of saved models and, as a pipeline stage, write scores and predictions."""
     dataset = load_dataset(PREPARED)
     params = load_params(PARAMS)
+    places = set()
     for model in models or MODELS:
         seeds = seeds_of(model, params.active.train.seeds)
         evaluations = []
         for seed in seeds:
-            path, architecture = find_model(model, seed), params.architecture(model)
-            scored = evaluate_model(path, dataset, model=model, seed=seed, architecture=architecture)
+            path = find_model(model, seed)
+            if (place := place_of(path)) not in places:
+                places.add(place)
+                click.echo(f"Models from {place}", err=True)
+            scored = evaluate_model(path, dataset, model=model, seed=seed, architecture=params.architecture(model))
+            click.echo(f"{model} seed {seed}: train error {scored.train_error:.5f}, test error {scored.test_error:.5f}")
             evaluations.append(scored)
-            errors = f"train error {scored.train_error:.5f}, test error {scored.test_error:.5f}"
-            click.echo(f"{model} seed {seed}: {errors} ({path})")
         if print_only:
             continue
         choice = read_choice(MODEL_FILES / model / HYPERPARAMETERS, model)
         with (
-            output_file(METRICS / f"{model}.json") as metrics_path,
+            output_file(SCORES / f"{model}.json") as scores_path,
             output_file(PLOTS / "confusion" / f"{model}.csv") as confusion_path,
             output_file(PREDICTIONS / f"{model}.npz") as predictions_path,
         ):
             by_seed = probabilities(evaluations)
             scores = summarise(evaluations) | calibration_scores(by_seed, dataset.test.labels)
-            write_json(metrics_path, scores | choice.model_dump(include=set(Candidate.model_fields)))
+            write_json(scores_path, scores | choice.model_dump(include=set(Candidate.model_fields)))
             write_csv(confusion_frame(evaluations[0], dataset.test.labels), confusion_path)
             write_arrays(predictions_path, {"probabilities": by_seed, "seeds": np.array(seeds, np.int64)})
 

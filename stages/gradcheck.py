@@ -4,7 +4,7 @@ import os
 
 import click
 
-from mnist_core.files import output_file
+from mnist_core.files.writing import output_file
 from mnist_core.params import load_params
 from mnist_core.proof.gradient_report import check_gradients, to_json
 from stages.command import METRICS, PARAMS, StageCommand

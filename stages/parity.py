@@ -4,7 +4,7 @@ import json
 
 import click
 
-from mnist_core.files import output_file, write_csv
+from mnist_core.files.writing import output_file, write_csv
 from mnist_core.params import load_params
 from mnist_core.proof.parity import compare_twins
 from mnist_core.training.cluster import open_cluster

@@ -3,7 +3,7 @@
 import click
 
 from mnist_core.data.params import load_data_params
-from mnist_core.files import output_directory
+from mnist_core.files.writing import output_directory
 from mnist_core.report.comparison_figure import write_comparison_figures
 from mnist_core.report.plotting import write_figures
 from stages.command import METRICS, MODEL_FILES, PARAMS, PLOTS, SEARCH, StageCommand

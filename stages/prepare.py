@@ -4,7 +4,7 @@ import click
 
 from mnist_core.data.params import load_data_params, load_split_sizes
 from mnist_core.data.splitting import prepare_splits
-from mnist_core.files import output_directory
+from mnist_core.files.writing import output_directory
 from stages.command import PARAMS, PREPARED, RAW, StageCommand
 
 

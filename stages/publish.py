@@ -6,7 +6,8 @@ import click
 
 from mnist_core.candidates import read_choice
 from mnist_core.export.onnx_file import save_onnx
-from mnist_core.files import output_directory, read_csv, write_json
+from mnist_core.files.reading import read_csv
+from mnist_core.files.writing import output_directory, write_json
 from mnist_core.models import MODELS
 from mnist_core.networks.model_file import load_model
 from mnist_core.params import load_params

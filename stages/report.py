@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from mnist_core.files import output_file
+from mnist_core.files.writing import output_file
 from mnist_core.params import load_params
 from mnist_core.report.page import build_report
 from mnist_core.report.sections import ReportSources
@@ -20,6 +20,8 @@ def main() -> None:
         summary=METRICS / "summary.json",
         gradients=METRICS / "gradients.json",
         parity=METRICS / "parity.json",
+        comparisons=METRICS / "comparisons.csv",
+        details=METRICS / "details.json",
         derivations=DERIVATIONS,
         search=SEARCH,
         curves=PLOTS / "curves",

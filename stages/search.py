@@ -2,7 +2,7 @@
 
 import click
 
-from mnist_core.files import output_file, write_csv, write_json
+from mnist_core.files.writing import output_file, write_csv, write_json
 from mnist_core.params import load_params
 from mnist_core.search import search
 from mnist_core.training.cluster import open_cluster

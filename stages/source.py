@@ -7,7 +7,7 @@ import click
 from mnist_core.data.directory import named_directory
 from mnist_core.data.params import load_data_params
 from mnist_core.data.sources import source_checksums
-from mnist_core.files import output_file, write_json
+from mnist_core.files.writing import output_file, write_json
 from stages.command import PARAMS, SOURCE, StageCommand
 
 

@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from mnist_core.candidates import Choice, FailedCandidate, read_search
 from mnist_core.data.dataset import load_manifest
-from mnist_core.files import output_directory, output_file, write_csv, write_json
+from mnist_core.files.writing import output_directory, output_file, write_csv, write_json
 from mnist_core.final_training import FinalTraining, PassedOver, train_seeds
 from mnist_core.networks.model_file import Provenance, save_model
 from mnist_core.params import load_params

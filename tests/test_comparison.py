@@ -8,7 +8,7 @@ from statsmodels.stats.multitest import multipletests
 
 from mnist_core.comparison import RULE, _verdict, compare, read_predictions
 from mnist_core.errors import UserError
-from mnist_core.files import write_arrays
+from mnist_core.files.writing import write_arrays
 from mnist_core.records import COMPARISON_COLUMNS, INTERVAL_COLUMNS, ComparisonRule
 
 FEW = ComparisonRule(confidence=0.95, num_resamples=300, smallest_difference=0.2)  # enough for a verdict, and fast

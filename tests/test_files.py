@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnist_core import files as results
 from mnist_core.errors import UserError, printable
-from mnist_core.files import read_array, read_arrays, write_arrays
+from mnist_core.files.arrays import read_array, read_arrays
+from mnist_core.files.reading import read_csv, read_json
+from mnist_core.files.writing import write_arrays
 
 HOSTILE_EXAMPLES = int(os.environ.get("HOSTILE_EXAMPLES", "200"))  # `make faults` tries more
 
@@ -19,8 +20,8 @@ HOSTILE_EXAMPLES = int(os.environ.get("HOSTILE_EXAMPLES", "200"))  # `make fault
 def test_reads_what_was_written(tmp_path):
     (tmp_path / "x.json").write_text('{"1a": {"test_error": 7.5}}')
     (tmp_path / "x.csv").write_text("epoch,test_error\n1,7.5\n2,6.25\n")
-    assert results.read_json(tmp_path / "x.json") == {"1a": {"test_error": 7.5}}
-    assert results.read_csv(tmp_path / "x.csv")["test_error"].to_list() == [7.5, 6.25]
+    assert read_json(tmp_path / "x.json") == {"1a": {"test_error": 7.5}}
+    assert read_csv(tmp_path / "x.csv")["test_error"].to_list() == [7.5, 6.25]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_a_missing_or_broken_file_is_named(tmp_path, name, content, message):
     path = tmp_path / name
     if content is not None:
         path.write_text(content)
-    read = results.read_json if name.endswith("json") else results.read_csv
+    read = read_json if name.endswith("json") else read_csv
     with pytest.raises(UserError) as caught:
         read(path, ["a", "b"])
     assert str(caught.value) == str(path.parent) + "/" + message
@@ -323,7 +324,7 @@ def test_what_comes_from_outside_is_one_short_line_that_no_terminal_obeys():
 
 def test_columns_of_text_need_no_numbers(tmp_path):
     (tmp_path / "x.csv").write_text("model,epoch\n1a,1\n")
-    frame = results.read_csv(tmp_path / "x.csv", ["epoch"], texts=["model"])
+    frame = read_csv(tmp_path / "x.csv", ["epoch"], texts=["model"])
     assert frame["model"].to_list() == ["1a"]
     with pytest.raises(UserError, match="no column letter"):
-        results.read_csv(tmp_path / "x.csv", ["epoch"], texts=["letter"])
+        read_csv(tmp_path / "x.csv", ["epoch"], texts=["letter"])

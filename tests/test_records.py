@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mnist_core.errors import UserError
-from mnist_core.files import read_record
+from mnist_core.files.reading import read_record
 from mnist_core.models import MODELS
 from mnist_core.records import (
     GradientChecks,
@@ -14,12 +14,9 @@ from mnist_core.records import (
     read_scores,
     read_summary,
 )
+from tests.records import SCORES
 
 REMEDY = "run `dvc repro` to write it again"
-PAIR = {"learning_rate": 0.1, "epochs": 3, "validation_error": 1.5}
-SCORES = PAIR | {"train_error": 1.0, "train_error_std": 0.1, "test_error": 2.0, "test_error_std": 0.2}
-SCORES |= {"final_validation_error": 1.7, "final_validation_error_std": 0.1}
-SCORES |= {"negative_log_likelihood": 0.1, "brier_score": 0.02, "expected_calibration_error": 0.5}
 
 
 @pytest.fixture

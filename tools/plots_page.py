@@ -13,7 +13,7 @@ import click
 import vl_convert
 
 from mnist_core.errors import UserError
-from mnist_core.files import output_file
+from mnist_core.files.writing import output_file
 from stages.command import StageCommand
 
 # Ignored by .dvc/.gitignore. DVC resolves `plots.html_template` against .dvc.

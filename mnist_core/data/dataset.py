@@ -16,7 +16,9 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from mnist_core.arrays import IMAGE_SHAPE, NUM_CLASSES, Array
 from mnist_core.errors import UserError
-from mnist_core.files import Section, read_array, read_record, write_json
+from mnist_core.files.arrays import read_array
+from mnist_core.files.reading import Section, read_record
+from mnist_core.files.writing import write_json
 
 SPLIT_NAMES = ("train", "validation", "test")
 MANIFEST = "manifest.json"

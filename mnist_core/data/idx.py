@@ -15,7 +15,7 @@ import numpy as np
 
 from mnist_core.arrays import IMAGE_SHAPE, NUM_CLASSES, Array
 from mnist_core.errors import UserError
-from mnist_core.files import reading
+from mnist_core.files.reading import reading
 
 TRAIN_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
 TEST_FILES = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, PositiveInt, StringConstraints
 
 from mnist_core.arrays import NUM_CLASSES
 from mnist_core.errors import UserError
-from mnist_core.files import Section, read_yaml, validate
+from mnist_core.files.reading import Section, read_yaml, validate
 
 Count: TypeAlias = Annotated[PositiveInt, Field(strict=True)]
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from mnist_core.arrays import Array
 from mnist_core.errors import UserError
-from mnist_core.files import read_text
+from mnist_core.files.reading import read_text
 from mnist_core.models import MODELS
 from mnist_core.networks.architectures import architecture_to_dicts, has_convolutions
 from mnist_core.networks.model_file import load_model

@@ -12,7 +12,9 @@ import numpy as np
 
 from mnist_core.arrays import Array, Weights
 from mnist_core.errors import UserError
-from mnist_core.files import Section, read_arrays, reading, validate, write_arrays
+from mnist_core.files.arrays import read_arrays
+from mnist_core.files.reading import Section, reading, validate
+from mnist_core.files.writing import write_arrays
 from mnist_core.networks.architectures import (
     Architecture,
     CheckedArchitecture,

@@ -10,7 +10,8 @@ import numpy as np
 
 from mnist_core.arrays import Array
 from mnist_core.errors import UserError
-from mnist_core.files import output_file, reading
+from mnist_core.files.reading import reading
+from mnist_core.files.writing import output_file
 from mnist_core.metrics import softmax
 from mnist_core.models import MODELS
 from mnist_core.networks.model_file import load_model

@@ -8,9 +8,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from mnist_core.files import read_csv, read_record
+from mnist_core.files.reading import read_csv, read_record
 from mnist_core.models import MODELS, framework_and_letter
-from mnist_core.records import COMPARISON_COLUMNS, INTERVAL_COLUMNS, ComparisonRule, Details, ModelDetails
+from mnist_core.records import (
+    COMPARISON_NUMBERS,
+    COMPARISON_TEXTS,
+    INTERVAL_NUMBERS,
+    ComparisonRule,
+    Details,
+    ModelDetails,
+)
 from mnist_core.report.names import FRAMEWORK_NAMES
 from mnist_core.report.plotting import BLACK, BLUE, GREY, ORANGE, VERMILLION, figure_style, save_figure
 
@@ -29,8 +36,8 @@ def write_comparison_figures(metrics: Path, output: Path) -> None:
     Raises:
         UserError: an input file is missing or broken.
     """
-    intervals = read_csv(metrics / "intervals.csv", INTERVAL_COLUMNS)
-    comparisons = read_csv(metrics / "comparisons.csv", COMPARISON_COLUMNS)
+    intervals = read_csv(metrics / "intervals.csv", INTERVAL_NUMBERS, texts=["model"])
+    comparisons = read_csv(metrics / "comparisons.csv", COMPARISON_NUMBERS, texts=COMPARISON_TEXTS)
     details = read_record(metrics / "details.json", Details)
     with figure_style():
         save_figure(draw_intervals(intervals, details), output / "intervals")
@@ -52,7 +59,6 @@ def draw_intervals(intervals: pd.DataFrame, details: Details) -> Figure:
     axes.set_yticks(range(len(intervals)), labels)
     axes.set_xlim(left=0)
     axes.set_xlabel(f"test error (%), mean of {len(details.seeds)} seeds, {100 * details.rule.confidence:g} % interval")
-    axes.set_title("Test error, over seeds and test images", loc="left")
     return figure
 
 
@@ -85,7 +91,6 @@ def draw_differences(comparisons: pd.DataFrame, rule: ComparisonRule) -> Figure:
         f"difference of test errors (points), {100 * rule.confidence:g} % interval;"
         f" grey: less than {rule.smallest_difference:g}; bold: twins"
     )
-    axes.set_title("Differences between the models", loc="left")
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), handlelength=1)
     return figure
 
@@ -96,7 +101,7 @@ def draw_reliability(details: Details) -> Figure:
     panels = figure.subplots(2, 4, sharex=True, sharey=True)
     for axes, model in zip(panels.flat, MODELS, strict=True):
         _draw_bins(axes, details.models[model])
-        axes.set_title(model, loc="left")
+        axes.set_title(f"{model} {FRAMEWORK_NAMES[framework_and_letter(model)[0]]}", loc="left")
         axes.set_aspect("equal")
         axes.set_xlim(0, 1.03)
         axes.set_ylim(0, 1.03)

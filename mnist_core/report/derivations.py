@@ -15,7 +15,7 @@ from markupsafe import Markup
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from mnist_core.errors import UserError
-from mnist_core.files import read_text
+from mnist_core.files.reading import read_text
 
 _SCROLLS = 'role="group" aria-label="Formula" tabindex="0"'  # by keyboard too
 _LONG_FORMULA = 24  # characters; a longer one takes a line of its own on a phone

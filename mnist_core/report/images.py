@@ -8,7 +8,8 @@ import numpy as np
 from mnist_core.arrays import IMAGE_SHAPE, Array, Weights
 from mnist_core.data.dataset import load_bytes
 from mnist_core.errors import UserError
-from mnist_core.files import REMEDY, read_arrays, reading
+from mnist_core.files.arrays import read_arrays
+from mnist_core.files.reading import REMEDY, reading
 from mnist_core.models import framework_and_letter
 from mnist_core.networks.architectures import Architecture, Conv2D, Dense
 from mnist_core.networks.model_file import load_model
@@ -29,6 +30,7 @@ class Mistake:
     label: int
     prediction: int
     probabilities: list[float]
+    disputed: bool
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,14 @@ class Gallery:
     num_images: int
 
 
-def gallery(sources: ReportSources, model: str) -> Gallery:
-    """Return the test images that the network of the first seed gets wrong, the surest first."""
+def gallery(sources: ReportSources, model: str, disputed: Sequence[int] = ()) -> Gallery:
+    """Return the test images that the network of the first seed gets wrong, the surest first.
+
+    Args:
+        sources: the files.
+        model: its name.
+        disputed: places of the test images whose labels most people reject.
+    """
     images, labels = load_bytes(sources.prepared, "test")
     path = sources.predictions / f"{model}.npz"
     with reading(path, "predictions"):
@@ -58,6 +66,7 @@ def gallery(sources: ReportSources, model: str) -> Gallery:
             label=int(labels[index]),
             prediction=int(predictions[index]),
             probabilities=probabilities[index].tolist(),
+            disputed=int(index) in disputed,
         )
         for index in surest_first[:_MAX_MISTAKES]
     ]

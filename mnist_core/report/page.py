@@ -17,7 +17,15 @@ from mnist_core.records import read_summary
 from mnist_core.report.derivations import render_derivations
 from mnist_core.report.images import first_layer, gallery
 from mnist_core.report.names import FAILURES, dataset_name
-from mnist_core.report.sections import ReportSources, figure, gradient_section, model_section, network_row, twins_rows
+from mnist_core.report.sections import (
+    ReportSources,
+    comparison_section,
+    figure,
+    gradient_section,
+    model_section,
+    network_row,
+    twins_rows,
+)
 from mnist_core.report.svg import png_uri
 from mnist_core.report.tables import load_reference
 
@@ -36,6 +44,7 @@ def build_report(params: Params, sources: ReportSources, *, page_directory: Path
     summary = read_summary(sources.summary)
     reference = load_reference(params.data.dataset)
     classes = params.data.ten_names
+    comparison = comparison_section(sources)
     lowest = min(MODELS, key=lambda model: summary[model].test_error)
     return _template().render(
         params=params,
@@ -55,7 +64,8 @@ def build_report(params: Params, sources: ReportSources, *, page_directory: Path
         test_errors_figure=figure(
             sources.figures / "test_errors.svg", "Line chart of the test error of all eight models after each epoch."
         ),
-        gallery=gallery(sources, lowest),
+        comparison=comparison,
+        gallery=gallery(sources, lowest, comparison.details.disputed_images),
         first_layers=[
             first_layer(model, sources, params.active.train.seeds[0], classes) for model in ("1a", "2a", "1d", "2d")
         ],

@@ -22,7 +22,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from mnist_core.arrays import Array
 from mnist_core.candidates import Choice, Search, read_choice, read_search
-from mnist_core.files import read_csv
+from mnist_core.files.reading import read_csv
 from mnist_core.models import MODELS
 from mnist_core.records import CURVE_COLUMNS, TRIAL_COLUMNS, read_confusion
 from mnist_core.report.names import FRAMEWORK_NAMES

@@ -15,12 +15,15 @@ from markupsafe import Markup
 
 from mnist_core.candidates import Choice, FailedCandidate, Search, read_choice, read_search
 from mnist_core.errors import UserError
-from mnist_core.files import REMEDY, read_csv, read_record, read_text
+from mnist_core.files.reading import REMEDY, read_csv, read_record, read_text
 from mnist_core.models import COLUMNS, framework_and_letter
 from mnist_core.networks.architectures import Architecture, Conv2D, Dense, LayerSpec, parameter_shapes
 from mnist_core.params import Params
 from mnist_core.records import (
+    COMPARISON_NUMBERS,
+    COMPARISON_TEXTS,
     CURVE_COLUMNS,
+    Details,
     GradientChecks,
     Method,
     RelativeErrors,
@@ -28,6 +31,7 @@ from mnist_core.records import (
     Twins,
     read_confusion,
 )
+from mnist_core.report.comparison_text import comparison_paragraph
 from mnist_core.report.names import FRAMEWORK_NAMES
 from mnist_core.report.svg import inline_svg
 
@@ -46,6 +50,8 @@ class ReportSources:
     summary: Path  # metrics of all models, JSON
     gradients: Path  # gradient checks, JSON
     parity: Path  # side-by-side training, JSON
+    comparisons: Path  # of the models pair by pair, CSV
+    details: Path  # what predictions show beyond the error, JSON
     derivations: Path  # Markdown
     search: Path  # directory of JSON
     curves: Path  # directory of CSV
@@ -62,6 +68,29 @@ def figure(path: Path, label: str) -> Markup:
         return inline_svg(read_text(path), prefix=f"{path.stem}-", label=label)
     except ElementTree.ParseError as error:
         raise UserError(f"{path}: not an SVG figure; {REMEDY}") from error
+
+
+@dataclass(frozen=True)
+class ComparisonSection:
+    """Which differences are real, and what the predictions show beyond the error; figures as elements of the page."""
+
+    paragraph: str
+    intervals_figure: Markup
+    differences_figure: Markup
+    reliability_figure: Markup
+    details: Details
+
+
+def comparison_section(sources: ReportSources) -> ComparisonSection:
+    """Gather what stage compare found."""
+    details = read_record(sources.details, Details)
+    return ComparisonSection(
+        comparison_paragraph(read_csv(sources.comparisons, COMPARISON_NUMBERS, texts=COMPARISON_TEXTS), details),
+        figure(sources.figures / "intervals.svg", "The test error of every model with its interval."),
+        figure(sources.figures / "differences.svg", "The difference of every pair of models with its interval."),
+        figure(sources.figures / "reliability.svg", "Eight charts: how often a model is right when it is so sure."),
+        details,
+    )
 
 
 @dataclass(frozen=True)

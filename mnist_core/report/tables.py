@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import pandas as pd
 
-from mnist_core.files import read_csv, read_json
+from mnist_core.files.reading import read_csv, read_json
 from mnist_core.models import COLUMNS, MODELS
 from mnist_core.records import CURVE_COLUMNS, read_scores
 
@@ -34,13 +34,13 @@ def load_reference(dataset: str) -> Results | None:
     return results
 
 
-def read_summary(metrics: Path) -> Results:
-    """Gather `<model>.json` of all eight models from a directory of metrics.
+def read_all_scores(scores: Path) -> Results:
+    """Gather `<model>.json` of all eight models from a directory of scores.
 
     Raises:
         UserError: a file is missing or damaged.
     """
-    return {model: read_scores(metrics / f"{model}.json").model_dump() for model in MODELS}
+    return {model: read_scores(scores / f"{model}.json").model_dump() for model in MODELS}
 
 
 def read_test_errors(curves: Path) -> pd.DataFrame:

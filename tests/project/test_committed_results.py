@@ -30,8 +30,7 @@ def test_twins_agree(summary, letter):
     assert gap <= LARGEST_GAP_BETWEEN_TWINS
 
 
-def test_the_summary_repeats_the_metrics_of_every_model(summary, committed):
-    assert summary == {model: json.loads(committed(f"metrics/{model}.json")) for model in summary}
+def test_the_summary_has_the_eight_models(summary):
     assert sorted(summary) == ["1a", "1b", "1c", "1d", "2a", "2b", "2c", "2d"]
 
 

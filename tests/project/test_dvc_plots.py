@@ -155,7 +155,7 @@ def test_search_marks_the_best_of_the_committed_search(model, committed):
     assert f"An x: {best['epoch']:g};" in point
     assert f"learning rate: {best['learning_rate']:g};" in point
     # What was trained is that or, should a final training have failed, another rate or fewer epochs.
-    metrics = json.loads(committed(f"metrics/{model}.json"))
+    metrics = json.loads(committed("metrics/summary.json"))[model]
     (trained,) = (
         row for row in rows if (row["learning_rate"], row["epoch"]) == (metrics["learning_rate"], metrics["epochs"])
     )

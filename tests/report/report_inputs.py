@@ -13,6 +13,7 @@ from mnist_core.networks.architectures import parameter_shapes
 from mnist_core.networks.model_file import save_model
 from mnist_core.params import load_params
 from mnist_core.report.sections import ReportSources
+from tests.report.comparison_inputs import write_comparison_inputs
 
 ROOT = Path(__file__).parents[2]
 EPOCHS = {"a": 60, "b": 40, "c": 12, "d": 25}
@@ -151,7 +152,8 @@ def write_report_inputs(root: Path) -> None:
         ).to_csv(root / f"plots/confusion/{model}.csv", index=False)
         for kind in ("curves", "confusion", "search"):
             (root / f"plots/figures/{kind}_{model}.svg").write_text(FIGURE)
-    for name in ("test_errors", "parity"):
+    write_comparison_inputs(root / "metrics")
+    for name in ("test_errors", "parity", "intervals", "differences", "reliability"):
         (root / f"plots/figures/{name}.svg").write_text(FIGURE)
     _write_json(root / "metrics/summary.json", summary)
     kinds = {"finite_difference": 3.2e-9, "tensorflow": 4.1e-15, "naive": 2.2e-16}
@@ -197,6 +199,8 @@ def report_sources(root: Path) -> ReportSources:
         summary=root / "metrics/summary.json",
         gradients=root / "metrics/gradients.json",
         parity=root / "metrics/parity.json",
+        comparisons=root / "metrics/comparisons.csv",
+        details=root / "metrics/details.json",
         derivations=root / "docs/derivations.md",
         search=root / "data/search",
         curves=root / "plots/curves",

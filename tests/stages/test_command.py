@@ -1,6 +1,6 @@
 import pytest
 
-from mnist_core.files import output_directory, output_file
+from mnist_core.files.writing import output_directory, output_file
 
 
 def test_a_directory_appears_when_the_block_has_succeeded(tmp_path):

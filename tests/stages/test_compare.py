@@ -8,10 +8,12 @@ import pytest
 from click.testing import CliRunner
 
 from mnist_core.data.dataset import load_split
-from mnist_core.files import read_record, write_arrays
+from mnist_core.files.reading import read_record
+from mnist_core.files.writing import write_arrays
 from mnist_core.models import MODELS
 from mnist_core.records import Details
 from stages.compare import main
+from tests.records import SCORES
 
 ROOT = Path(__file__).parents[2]
 OUTPUTS = ("metrics/intervals.csv", "metrics/comparisons.csv", "metrics/details.json")
@@ -24,15 +26,14 @@ def project(tmp_path, monkeypatch, prepared):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(prepared, "data/prepared")
     shutil.copy(ROOT / "params.yaml", "params.yaml")
-    for directory in ("data/predictions", "metrics"):
+    for directory in ("data/predictions", "data/scores"):
         Path(directory).mkdir()
     labels = load_split(prepared, "test").labels
     for model, (_, letter) in MODELS.items():
         predicted = np.tile(labels, (2, 1))
         predicted[:, : NUM_WRONG[letter]] = (predicted[:, : NUM_WRONG[letter]] + 1) % 10
         write_predictions(model, np.eye(10, dtype=np.float32)[predicted], [1, 2])
-        scores = {"test_error": 2.0, "validation_error": 1.5, "final_validation_error": 1.75}
-        Path(f"metrics/{model}.json").write_text(json.dumps(scores))
+        Path(f"data/scores/{model}.json").write_text(json.dumps(SCORES))
     return tmp_path
 
 

@@ -47,14 +47,17 @@ LINES = "2a seed 1: train error 0.90000, test error 0.90000\n2a seed 2: train er
 
 def test_scores_confusion_and_predictions(project):
     result = invoke("--model", "2a")
-    assert (result.exit_code, result.output) == (0, LINES)
-    assert json.loads((project / "metrics/2a.json").read_text()) == {
+    assert (result.exit_code, result.stdout) == (0, LINES)
+    assert json.loads((project / "data/scores/2a.json").read_text()) == {
         "train_error": 90.0,
         "train_error_std": 0.0,
         "test_error": 90.0,
         "test_error_std": 0.0,
         "final_validation_error": 90.0,
         "final_validation_error_std": 0.0,
+        "negative_log_likelihood": 2.3612,  # ln(9 + e), less 1 for one image in ten
+        "brier_score": 0.9194,
+        "expected_calibration_error": 13.1969,  # 0.2320 sure, 0.1 right
         "learning_rate": 0.5,
         "epochs": 7,
         "validation_error": 3.25,
@@ -75,7 +78,7 @@ def test_print_only_writes_nothing(project):
     before = outputs(project)
     (project / "data/models/2a/hyperparameters.json").unlink()  # not needed for printing
     result = invoke("--print-only", "--model", "2a")
-    assert (result.exit_code, result.output) == (0, LINES)
+    assert (result.exit_code, result.stdout) == (0, LINES)
     assert outputs(project) == [name for name in before if name != "data/models/2a/hyperparameters.json"]
 
 
@@ -105,7 +108,7 @@ def test_a_fault_is_one_line_and_leaves_nothing(project, fault):
     break_something()
     before = outputs(project)
     result = invoke("--model", "2a")
-    *scored, line = result.output.splitlines()
+    *scored, line = result.output.replace("Models from data/models\n", "").splitlines()
     assert line.startswith(f"Error: {message}")
     assert scored == LINES.splitlines()[: len(scored)]
     assert result.exit_code == 1

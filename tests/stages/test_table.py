@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from mnist_core.models import MODELS
 from stages.table import main
+from tests.records import SCORES
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,7 +17,7 @@ def project(tmp_path, monkeypatch):
     """Metrics and curves of all eight models, and params.yaml."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", "params.yaml")
-    Path("metrics").mkdir()
+    Path("data/scores").mkdir(parents=True)
     Path("plots/curves").mkdir(parents=True)
     for place, model in enumerate(MODELS):
         numbers = {
@@ -28,7 +29,7 @@ def project(tmp_path, monkeypatch):
             "epochs": 2,
             "validation_error": 3.0,
         }
-        Path(f"metrics/{model}.json").write_text(json.dumps(numbers))
+        Path(f"data/scores/{model}.json").write_text(json.dumps(SCORES | numbers))
         Path(f"plots/curves/{model}.csv").write_text(
             "epoch,train_error,train_error_std,test_error,test_error_std\n"
             f"1,4.0,0.1,{5 + place}.5,0.1\n2,1.0,0.5,{2 + place}.0,0.25\n"

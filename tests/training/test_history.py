@@ -1,6 +1,6 @@
 import pytest
 
-from mnist_core.files import write_csv
+from mnist_core.files.writing import write_csv
 from mnist_core.metrics import mean_and_std, percent
 from mnist_core.training.history import EpochRecord, curves_frame, history_frame
 

@@ -1,0 +1,182 @@
+"""The only room that opens files: outputs appear whole or not at all, and what cannot be read becomes one line.
+
+Readers know formats, not meanings: what a file must hold is said by whoever asks for it.
+"""
+
+import json
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from mnist_core.errors import UserError, printable
+
+Content = TypeVar("Content")
+
+REMEDY = "run `dvc repro` to write it again"
+"""What to do about a file of an earlier stage that is missing or broken."""
+
+
+class Section(BaseModel):
+    """A part of params.yaml: an unknown key is an error, and no value changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Record(BaseModel):
+    """A JSON object that a stage wrote: only the keys named, no number for a text, no NaN and no infinity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+@contextmanager
+def reading(path: Path, expected: str, remedy: str = REMEDY) -> Iterator[None]:
+    """Turn whatever goes wrong while a file is read into one line.
+
+    Args:
+        path: the file.
+        expected: what it should be, such as "valid JSON".
+        remedy: what the user can do.
+
+    Raises:
+        UserError: the block raised one of the errors that readers raise for a missing or a broken file.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; {remedy}") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or printable(error)}); {remedy}") from error
+    except _BROKEN as error:
+        raise UserError(f"{path}: not {expected} ({printable(error)}); {remedy}") from error
+
+
+# What readers raise for content that is not theirs: RecursionError for deep nesting, the two after it for absurd sizes.
+_BROKEN = (
+    *(ValueError, KeyError, TypeError, EOFError, RecursionError, MemoryError, OverflowError),
+    *(NotImplementedError, struct.error, zipfile.BadZipFile, zlib.error, YAMLError),
+)
+
+
+def read_text(path: Path, remedy: str = REMEDY) -> str:
+    """Read a UTF-8 text file; UserError if it is missing or unreadable."""
+    with reading(path, "text in UTF-8", remedy):
+        return path.read_text(encoding="utf-8")
+
+
+def read_json(path: Path, keys: Iterable[str] = ()) -> Any:
+    """Read a JSON file that an earlier stage wrote; with `keys`, an object that has them all.
+
+    Raises:
+        UserError: it is missing, is not JSON or lacks a key.
+    """
+    with reading(path, "valid JSON"):
+        content = json.loads(path.read_text(encoding="utf-8"))
+    for key in keys:
+        if not isinstance(content, dict) or key not in content:
+            raise UserError(f"{path}: no key {key}; {REMEDY}")
+    return content
+
+
+def read_record(path: Path, kind: type[Content], remedy: str = REMEDY) -> Content:
+    """Read a JSON file as a value of a type that pydantic can validate.
+
+    Raises:
+        UserError: it is missing, is not JSON or does not fit the type; the first misfit is named by its key.
+    """
+    with reading(path, "valid JSON", remedy):
+        content = json.loads(path.read_text(encoding="utf-8"))
+    return validate(content, kind, path=path, remedy=remedy)
+
+
+def read_yaml(path: Path, remedy: str = "run from the project's root") -> Any:
+    """Read a YAML 1.2 file, as DVC does, so that 1e-3 is a number.
+
+    Raises:
+        UserError: it is missing or is not YAML.
+    """
+    with reading(path, "valid YAML", remedy):
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+
+
+def validate(content: Any, kind: type[Content], *, path: Path, section: str = "", remedy: str = "") -> Content:
+    """Return what was read as a value of a type that pydantic can validate.
+
+    Args:
+        content: what the file holds, or a section of it.
+        kind: the type.
+        path: the file, for the message.
+        section: key of the section, for the message.
+        remedy: what the user can do, where it is more than to correct the key.
+
+    Raises:
+        UserError: a key is unknown, missing or has an impossible value; it is named.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        # A misspelt key is reported as unknown and as missing: the unknown one shows the spelling.
+        faults = sorted(error.errors(), key=lambda fault: fault["type"] not in _UNKNOWN_KEY)
+        fault, advice = _describe(content, faults[0], section)
+        raise UserError(f"{path}: {fault}; {remedy or advice}".removesuffix("; ")) from error
+
+
+_UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
+
+
+def _describe(content: Any, fault: Any, section: str) -> tuple[str, str]:
+    """Return what is wrong with which key, and what to do about it in a file that the user wrote."""
+    key = ".".join(filter(None, [section, *_keys(content, fault)]))
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] in _UNKNOWN_KEY:
+        return f"{key}: unknown key", "remove it or correct its spelling"
+    if fault["type"] == "missing":
+        return f"{key}: missing", "add it"
+    value = "" if isinstance(fault["input"], dict | list) else f" (found {fault['input']!r})"
+    return (f"{key}: {message}{value}" if key else message), ""
+
+
+def _keys(content: Any, fault: Any) -> list[str]:
+    """Return the keys that lead to a fault: pydantic's location also has the tags of unions, which are no keys."""
+    keys = []
+    for part in fault["loc"]:
+        is_key = part in content if isinstance(content, dict) else isinstance(content, list) and isinstance(part, int)
+        if is_key:
+            content = content[part]
+            keys.append(str(part))
+    return [*keys, str(fault["loc"][-1])] if fault["type"] == "missing" else keys
+
+
+def read_csv(path: Path, columns: Iterable[str] = (), *, texts: Iterable[str] = ()) -> pd.DataFrame:
+    """Read a CSV file that an earlier stage wrote.
+
+    Args:
+        path: the file.
+        columns: those it must have, full of finite numbers.
+        texts: those it must have, whatever they hold.
+
+    Raises:
+        UserError: it is missing, is not CSV, lacks a column or has no rows, or a number is not finite or no number.
+    """
+    with reading(path, "valid CSV"):  # pandas' parser and empty-file errors are ValueErrors
+        frame = pd.read_csv(path)
+    columns = tuple(columns)
+    for column in (*columns, *texts):
+        if column not in frame.columns:
+            raise UserError(f"{path}: no column {column}; {REMEDY}")
+    if frame.empty:
+        raise UserError(f"{path}: no rows; {REMEDY}")
+    for column in columns:
+        is_finite = np.isfinite(pd.to_numeric(frame[column], errors="coerce"))
+        if not is_finite.all():
+            raise UserError(f"{path}: {column} of row {int(is_finite.argmin()) + 1} is no finite number; {REMEDY}")
+    return frame
