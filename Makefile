@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help setup repro quick test lint evaluate plots bench lock clean
+.PHONY: help setup repro quick test lint evaluate plots experiments restore doctor bench lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -23,8 +23,8 @@ $(READY): requirements.lock pyproject.toml
 repro: $(READY) ## run what changed of the whole pipeline (VERBOSE=1 prints every epoch)
 	$(if $(VERBOSE),MNIST_VERBOSE=1) dvc repro
 
-quick: $(READY) ## run the same pipeline on a slice, in minutes (back: git checkout . && dvc checkout)
-	$(if $(VERBOSE),MNIST_VERBOSE=1) dvc exp run --set-param profile=quick
+quick: $(READY) ## run the same pipeline on a slice, in minutes, in a copy: the workspace stays as it is
+	python -m tools.quick
 
 test: $(READY) ## run the tests, with a real pipeline run on a slice of MNIST
 	python -m pytest --numprocesses 2 --dist loadfile
@@ -34,11 +34,22 @@ lint: $(READY) ## check style and types
 	ruff format --check .
 	mypy
 
-evaluate: $(READY) ## load the saved models and print their errors (MODEL=1d for one)
+evaluate: $(READY) ## load the trained or else the published models and print their errors (MODEL=1d for one)
+	dvc repro --quiet prepare
 	python -m stages.evaluate --print-only $(if $(MODEL),--model $(MODEL))
 
 plots: $(READY) ## write dvc_plots/index.html, which draws without internet
 	dvc plots show
+
+experiments: $(READY) ## test errors and changed parameters of all experiments, in a table
+	dvc exp show --no-pager --only-changed --drop '.*' --keep 'Experiment|.*test_error$$|architectures|profile|data\.dataset'
+
+restore: $(READY) ## back to the committed results, whatever was run or changed in the pipeline's files
+	git checkout HEAD -- params.yaml dvc.lock metrics plots
+	dvc checkout --quiet --force --allow-missing
+
+doctor: ## say in one line each what this machine has and lacks
+	$(PYTHON) -m tools.doctor
 
 bench: $(READY) ## time an epoch of ours beside Keras, PyTorch and scikit-learn; about ten minutes on an idle machine
 	python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-bench.lock

@@ -1,5 +1,7 @@
 """Fixtures: a small learnable data set, a run on it, one cluster for all tests, and the committed results."""
 
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,7 +12,22 @@ from mnist_core.data.dataset import save_dataset
 from mnist_core.networks.architectures import Dense
 from mnist_core.training.cluster import open_cluster
 from mnist_core.training.run import TrainingRun, TrainingSetup
+from tests.browser import CHROMIUM
 from tests.digits import mnist_files, trained_dense_network
+
+
+def pytest_runtest_setup(item):
+    """Skip what needs a program that this machine lacks; in CI, which installs them, that is a failure."""
+    needed = [name for mark in item.iter_markers("needs") for name in mark.args]
+    if item.get_closest_marker("browser") and CHROMIUM is None:
+        needed.append("chromium")
+    for name in needed:
+        if shutil.which(name) is None:
+            fail_or_skip = pytest.fail if os.environ.get("CI") else pytest.skip
+            fail_or_skip(f"needs {name} on the PATH (Debian: apt install {_PACKAGES.get(name, name)})")
+
+
+_PACKAGES = {"pdftotext": "poppler-utils"}
 
 
 @pytest.fixture(scope="session")

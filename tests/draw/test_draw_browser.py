@@ -2,9 +2,7 @@
 
 import base64
 import json
-import os
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -16,13 +14,10 @@ from mnist_core.networks.model_file import load_model, save_model
 from mnist_core.predict.preprocessing import to_mnist
 from mnist_core.published import PUBLISHED, RECORD, sha256
 from mnist_core.registry import build_classifier
+from tests.browser import asked_for, chromium
 from tests.digits import ROOT, as_jpeg, as_rgba, photograph, scaled, test_images
-from tests.project.test_report_browser import CHROMIUM, asked_for, chromium
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None and not os.environ.get("CI"), reason="no Chromium on the PATH"),
-]
+pytestmark = pytest.mark.browser
 
 NEAR_TIE = 1e-3  # between the two largest probabilities; float32 sums in another order differ by about 1e-6
 D = (
@@ -211,4 +206,3 @@ def test_the_probe_notices_a_page_that_sees_something_else(published, mnist_dire
     page = build_page(published).replace("INK_LEVEL = 0.2", "INK_LEVEL = 0.6")
     with pytest.raises(AssertionError):
         compare(published, page, mnist_directory, tmp_path)
-    assert shutil.which(str(CHROMIUM))

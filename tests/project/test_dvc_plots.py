@@ -14,11 +14,11 @@ from click.testing import CliRunner
 from dvc_render import VegaRenderer
 
 from mnist_core.models import MODELS
+from tests.browser import chromium
 from tools import plots_page
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / ".dvc" / "plots"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 # template -> x, y, and a small file such as the stages write; DVC passes every value on as text.
 EXAMPLES = {
@@ -245,27 +245,10 @@ def test_setup_names_the_page_in_the_local_configuration_only(repository):
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 def test_the_page_draws_every_plot_with_the_network_cut_off(repository, tmp_path):
     page = repository / "page" / "index.html"
     assert "cdn.jsdelivr.net/npm/vega@" not in page.read_text("utf-8")
-    browser = subprocess.run(
-        [
-            CHROMIUM,
-            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-            f"--user-data-dir={tmp_path / 'profile'}",
-            "--host-resolver-rules=MAP * ~NOTFOUND",
-            "--virtual-time-budget=10000",
-            "--enable-logging=stderr",
-            "--dump-dom",
-            page.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
+    browser = chromium(page.as_uri(), tmp_path / "profile", "--virtual-time-budget=10000", "--dump-dom")
     drawings = re.findall(r'<svg [^>]*class="marks".*?</svg>', browser.stdout, flags=re.DOTALL)
     assert len(drawings) == len(EXAMPLES)
     assert sum(len(marks(drawing, "line mark")) for drawing in drawings) == 2 + 3 + 3  # errors, search, models
@@ -275,7 +258,6 @@ def test_the_page_draws_every_plot_with_the_network_cut_off(repository, tmp_path
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 def test_the_page_does_not_scroll_sideways_on_a_phone(repository, tmp_path):
     probe = repository / "page" / "probe.html"
     probe.write_text(
@@ -285,23 +267,8 @@ def test_the_page_does_not_scroll_sideways_on_a_phone(repository, tmp_path):
         ' const charts = page.querySelectorAll("svg.marks").length;'
         " document.body.textContent = JSON.stringify([root.scrollWidth, root.clientWidth, charts]); }, 5000)</script>"
     )
-    browser = subprocess.run(
-        [
-            CHROMIUM,
-            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-            f"--user-data-dir={tmp_path / 'profile'}",
-            "--host-resolver-rules=MAP * ~NOTFOUND",
-            "--allow-file-access-from-files",
-            "--virtual-time-budget=15000",
-            "--dump-dom",
-            probe.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
+    options = ("--allow-file-access-from-files", "--virtual-time-budget=15000", "--dump-dom")
+    browser = chromium(probe.as_uri(), tmp_path / "profile", *options)
     scroll, client, charts = json.loads(re.search(r"\[\d.*?\]", browser.stdout).group())
     assert charts == len(EXAMPLES)
     assert scroll <= client <= 390

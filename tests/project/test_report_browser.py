@@ -1,7 +1,6 @@
 """The page in a real browser that reaches no network."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -11,14 +10,10 @@ import pytest
 
 from mnist_core.params import load_params
 from mnist_core.report.page import build_report
+from tests.browser import asked_for, chromium
 from tests.report.report_inputs import ROOT, report_sources, write_report_inputs
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH"),
-]
+pytestmark = pytest.mark.browser
 
 # Opens the page in a frame of the given width and writes down what it measures; the page itself holds no script.
 PROBE = """<!DOCTYPE html><title>probe</title><body style="margin:0">
@@ -53,34 +48,6 @@ def directory(tmp_path_factory) -> Path:
     return root / "plots"
 
 
-def chromium(url: str, profile: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            str(CHROMIUM),
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--host-resolver-rules=MAP * ~NOTFOUND",
-            f"--user-data-dir={profile}",
-            "--window-size=1280,900",
-            "--enable-logging=stderr",
-            "--v=0",
-            *options,
-            url,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-        env={**os.environ, "HOME": str(profile)},
-    )
-
-
 def load(html: str, directory: Path) -> subprocess.CompletedProcess[str]:
     """Open a page in the browser; leaves shot.png and net.json, its network log, in the directory."""
     directory.mkdir(exist_ok=True)
@@ -91,13 +58,6 @@ def load(html: str, directory: Path) -> subprocess.CompletedProcess[str]:
         f"--log-net-log={directory / 'net.json'}",
         f"--screenshot={directory / 'shot.png'}",
     )
-
-
-def asked_for(log: Path) -> list[str]:
-    """Return what the page itself requested: the browser's own requests have no page as initiator."""
-    requests = [event.get("params", {}) for event in json.loads(log.read_text())["events"]]
-    urls = [params["url"] for params in requests if params.get("initiator", "not an origin") != "not an origin"]
-    return sorted({url for url in urls if url.startswith("http")})
 
 
 def test_it_draws_without_network_and_logs_nothing(directory, tmp_path):
@@ -139,9 +99,8 @@ def test_it_fits_the_screen_and_shows_everything(directory, tmp_path, width):
     assert measured["font"] >= 16
 
 
+@pytest.mark.needs("pdftotext")
 def test_it_prints_with_every_epoch(directory, tmp_path):
-    if shutil.which("pdftotext") is None:
-        pytest.skip("no pdftotext on the PATH")
     pdf = tmp_path / "report.pdf"
     chromium(
         (directory / "report.html").as_uri(), tmp_path / "profile", "--no-pdf-header-footer", f"--print-to-pdf={pdf}"

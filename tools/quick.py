@@ -1,0 +1,39 @@
+"""Runs the quick profile as an experiment in a copy of the project; shows its errors beside the committed ones."""
+
+import subprocess
+import sys
+
+import click
+
+from mnist_core.errors import UserError
+from stages.command import StageCommand
+
+NAME = "quick"
+TABLE = "metrics/error_table.md"
+
+
+@click.command(cls=StageCommand)
+def main() -> None:
+    """Run the pipeline on a slice of the images; the workspace stays as it is."""
+    run = ["exp", "run", "--temp", "--force", "--name", NAME, "--set-param", "profile=quick"]
+    if subprocess.run([sys.executable, "-m", "dvc", *run], check=False).returncode:
+        raise UserError(f"{NAME}: the run failed, as said above; the workspace is as it was")
+    revision = _output("dvc", "exp", "list", "--rev", "HEAD", "--names-only")
+    if NAME not in revision.split():
+        raise UserError(f"{NAME}: DVC has no such experiment; run `dvc exp list`")
+    reference = _output("git", "for-each-ref", "--format=%(refname)", f"refs/exps/*/*/{NAME}").split()[-1]
+    click.echo(f"\nThe committed results:\n\n{_output('git', 'show', f'HEAD:{TABLE}')}")
+    click.echo(f"This run, on a slice of the images:\n\n{_output('git', 'show', f'{reference}:{TABLE}')}")
+    click.echo(f"It is the experiment {NAME}. `dvc exp apply {NAME}` brings its files here, `make restore` goes back.")
+
+
+def _output(program: str, *arguments: str) -> str:
+    command = [sys.executable, "-m", "dvc"] if program == "dvc" else [program]
+    result = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise UserError(f"{program} {arguments[0]}: {result.stderr.strip() or 'failed'}")
+    return result.stdout
+
+
+if __name__ == "__main__":
+    main()
