@@ -24,6 +24,12 @@ def test_cross_entropy_by_hand():
     assert cross_entropy(logits, np.array([2, 1])) == pytest.approx((0.4700036292457356 + 0.6931471805599453) / 2)
 
 
+def test_cross_entropy_of_a_label_that_is_not_the_largest_logit():
+    # exp gives 2 : 4 : 10, so the right class has probability 1/8: ln 8.
+    logits = np.array([[0.6931471805599453, 1.3862943611198906, 2.3025850929940457]])
+    assert cross_entropy(logits, np.array([0])) == pytest.approx(2.0794415416798357, abs=1e-14)
+
+
 def test_softmax_by_hand():
     probabilities = softmax(np.array([[0, 0.6931471805599453, 1.6094379124341003], [1e30, -1e30, -1e30]]))
     np.testing.assert_allclose(probabilities, [[0.125, 0.25, 0.625], [1, 0, 0]], rtol=1e-14)

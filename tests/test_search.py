@@ -166,6 +166,7 @@ def test_probing_gives_up_at_a_millionth(linear):
         (0.1, True),
         (100.0, False),  # stays finite, but the loss rises
         (1e38, False),  # overflows
+        (1e-30, False),  # nothing moves: the loss is the same, not lower
     ],
 )
 def test_a_rate_trains_if_one_epoch_lowers_the_loss(linear, learning_rate, expected):

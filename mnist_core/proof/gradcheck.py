@@ -106,7 +106,7 @@ def layer_cases() -> list[Case]:
     cases += [
         Case("conv_relu_pool", (Conv2D(3, size, activation="relu"), pool, _HEAD), shape, "conv2d_1", ties)
         for (size, shape), ties in product(
-            ((1, (5, 5, 2)), (3, (6, 6, 1)), (3, (7, 6, 3)), (5, (5, 8, 2))), (False, True)
+            ((1, (5, 5, 2)), (3, (6, 6, 1)), (3, (7, 6, 3)), (3, (7, 6, 4)), (5, (5, 8, 2))), (False, True)
         )
     ]
     return cases

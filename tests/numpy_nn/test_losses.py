@@ -15,6 +15,14 @@ def test_two_examples_by_hand():
     np.testing.assert_allclose(gradient, [[1 / 16, 2 / 16, -3 / 16], [-1 / 3, 1 / 6, 1 / 6]], rtol=1e-14)
 
 
+def test_a_label_that_is_not_the_largest_logit_by_hand():
+    # exp gives 2 : 4 : 10, so the right class has probability 1/8: the loss is ln 8.
+    logits = np.array([[0.6931471805599453, 1.3862943611198906, 2.3025850929940457]])  # ln 2, ln 4, ln 10
+    loss, gradient = softmax_cross_entropy(logits, np.array([0]))
+    assert loss == pytest.approx(2.0794415416798357, abs=1e-14)
+    np.testing.assert_allclose(gradient, [[-7 / 8, 2 / 8, 5 / 8]], rtol=1e-14)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_huge_logits_stay_finite_and_keep_their_dtype(dtype):
     logits = np.array([[1e30, -1e30], [-1e30, 1e30]], dtype)
