@@ -14,3 +14,18 @@ SCORES = {
     "brier_score": 0.02,
     "expected_calibration_error": 0.5,
 }
+
+
+def search_record(model, candidates):
+    """What stage search writes if it found these candidates, the best first."""
+    trials = [
+        {
+            "learning_rate": found["learning_rate"],
+            "failure": None,
+            "epochs": found["epochs"],
+            "best_epoch": found["epochs"],
+            "best_validation_error": found["validation_error"],
+        }
+        for found in candidates
+    ]
+    return {"model": model, **candidates[0], "trials": trials, "probes": [], "candidates": candidates}

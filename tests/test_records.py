@@ -94,6 +94,7 @@ def test_gradient_checks_and_twins_hold_finite_numbers_only(path):
         "logit_difference_float64": after_one_step,
         "logit_difference_one_rounding": after_one_step,
     }
+    differences["same_start"] = True
     twins = differences | {"largest_error_gap": -1.0, "cross_loaded": cross | {"rounding": 1e-5}}
     assert message(path, lambda path: read_record(path, Twins), twins).startswith("largest_error_gap: Input should be")
 

@@ -101,7 +101,7 @@ def draw_reliability(details: Details) -> Figure:
     panels = figure.subplots(2, 4, sharex=True, sharey=True)
     for axes, model in zip(panels.flat, MODELS, strict=True):
         _draw_bins(axes, details.models[model])
-        axes.set_title(f"{model} {FRAMEWORK_NAMES[framework_and_letter(model)[0]]}", loc="left")
+        axes.set_title(model, loc="left")
         axes.set_aspect("equal")
         axes.set_xlim(0, 1.03)
         axes.set_ylim(0, 1.03)

@@ -61,8 +61,8 @@ def test_equal_weights_give_equal_bytes_in_any_process(tmp_path):
         assert list(json.loads(archive.read("metadata.json"))) == ["keras_version"]
         layers = [layer["config"]["name"] for layer in json.loads(archive.read("config.json"))["config"]["layers"]]
     assert layers == [
-        *("images", "rescaling", "conv2d_1", "max_pool2d_1", "conv2d_2", "max_pool2d_2"),
-        *("flatten", "dense_1", "probabilities"),
+        *("images", "rescaling", "conv2d_1", "relu_1", "max_pool2d_1", "conv2d_2", "max_pool2d_2"),
+        *("flatten_1", "dense_1", "probabilities"),
     ]
 
 

@@ -25,7 +25,7 @@ ARCHITECTURES = {
 @pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES)
 def test_onnx_predicts_what_our_network_predicts(tmp_path, architecture):
     rng = np.random.default_rng(0)
-    drawn = initial_weights(architecture, (28, 28, 1), rng=rng)
+    drawn = initial_weights(architecture, rng=rng)
     weights = {name: array.astype(np.float32) + np.float32(0.01) for name, array in drawn.items()}
     images = rng.integers(0, 256, (4, 28, 28, 1), np.uint8)
     for name in ("first.onnx", "second.onnx"):

@@ -23,6 +23,8 @@ COMMANDS = {
     "make lint": "not run because it is a check of its own",
     "make setup": MACHINE,
     "make bench": MINUTES,
+    "make experiments": "not run because it needs experiments; DVC takes its command line, which docs/experiments.md has too",
+    "make restore": "run in tests/project/test_pipeline.py",
     "source .venv/bin/activate": MACHINE,
     "python3 -m tools.doctor": "run in tests/project/test_doctor.py",
     "python -m benchmarks": MINUTES,

@@ -142,7 +142,7 @@ def test_images_figures_and_tables_speak_to_those_who_do_not_see_them(page):
     for attributes, _ in page.find("svg"):
         assert attributes.get("aria-hidden") == "true" or (attributes["role"] == "img" and attributes["aria-label"])
     labels = [attributes["aria-label"] for attributes, _ in page.find("svg") if "aria-label" in attributes]
-    assert len(labels) == 8 * 3 + 2
+    assert len(labels) == 8 * 3 + 5
     assert len(set(labels)) == len(labels)
     assert len(page.find("table")) == len(page.find("caption")) + 1  # the one table of the derivations has none
     assert all("scope" in attributes for attributes, _ in page.find("th"))
@@ -290,7 +290,9 @@ def test_a_slice_and_another_data_set_are_called_so(root):
 
 def test_a_first_layer_without_weights_is_said_and_not_shown(root):
     save_model(
-        root / "data/models/2d/seed_1.npz", (MaxPool2D(2, 2), Dense(10)), {"dense_1.kernel": np.zeros((196, 10))}
+        root / "data/models/2d/seed_1.npz",
+        (MaxPool2D(2, 2), Dense(10)),
+        {"dense_1.kernel": np.zeros((196, 10), np.float32), "dense_1.bias": np.zeros(10, np.float32)},
     )
     assert "Its first layer is 2×2 max pooling, stride 2, same padding, which has no weights to show." in build(root)
 
@@ -359,7 +361,7 @@ def test_a_missing_or_broken_file_is_named_in_one_line(root, name):
 
 
 def test_predictions_for_another_test_set_are_refused(root):
-    np.savez(root / "data/predictions/2d.npz", probabilities=np.zeros((399, 10), np.float32))
+    np.savez(root / "data/predictions/2d.npz", probabilities=np.zeros((1, 399, 10), np.float32))
     with pytest.raises(UserError, match=r"2d\.npz: 399 predictions for 400 test images"):
         build(root)
 

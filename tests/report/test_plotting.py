@@ -92,13 +92,14 @@ SHORTER = {"learning_rate": 0.1, "epochs": 2, "validation_error": 2.0}
 SEARCH = Search(
     model="2d",
     candidates=[BEST, SHORTER],
+    probes=[],
     trials=[
         Trial(learning_rate=0.1, failure=None, epochs=3, best_epoch=3, best_validation_error=1.5),
         Trial(learning_rate=1.0, failure="dead", epochs=1, best_epoch=None, best_validation_error=None),
     ],
     **BEST,
 )
-CHOICE = Choice(failures=[], **BEST)
+CHOICE = Choice(model="2d", failures=[], **BEST)
 TRIALS = pd.DataFrame(
     {
         "learning_rate": [0.1, 0.1, 0.1, 1.0],
@@ -119,7 +120,7 @@ def test_search_draws_a_line_for_each_rate_and_marks_the_pair_that_was_chosen():
 
 def test_a_lower_error_that_was_not_chosen_is_marked_as_rejected_with_the_reason():
     failed = FailedCandidate(learning_rate=0.1, epochs=3, seed=4, failure="spiked", epoch=3)
-    figure = plotting.draw_search(TRIALS, SEARCH, Choice(failures=[failed], **SHORTER))
+    figure = plotting.draw_search(TRIALS, SEARCH, Choice(model="2d", failures=[failed], **SHORTER))
     lines = lines_by_label(figure.axes[0])
     assert lines["chosen: 2.00 % after 2 epochs at 0.1"].get_xydata().tolist() == [[2.0, 2.0]]
     rejected = lines["rejected: 1.50 % after 3 epochs at 0.1; spiked with seed 4"]

@@ -69,8 +69,9 @@ def test_same_input_gives_the_same_bytes(project):
 
 
 def remove_a_score():
-    Path("metrics/1c.json").write_text(json.dumps({"validation_error": 1.5}))
-    return "metrics/1c.json: final_validation_error: missing; run"
+    scores = {name: value for name, value in SCORES.items() if name != "final_validation_error"}
+    Path("data/scores/1c.json").write_text(json.dumps(scores))
+    return "data/scores/1c.json: final_validation_error: missing; run"
 
 
 def remove_predictions():

@@ -12,6 +12,7 @@ from stages.plot import main
 from tests.report.comparison_inputs import write_comparison_inputs
 
 ROOT = Path(__file__).parents[2]
+REMEDY = "run `dvc repro` to write it again"
 
 
 @pytest.fixture
@@ -70,15 +71,20 @@ def test_a_missing_input_is_one_line_and_leaves_the_old_figures(project):
 @pytest.mark.parametrize(
     ("name", "old", "new", "fault"),
     [
-        ("plots/curves/1c.csv", "2.0,0.2", "nan,0.2", "test_error of row 2 is no finite number"),
-        ("plots/parity.csv", "a,numpy,1,5.0", "a,numpy,1,many", "test_error of row 2 is no finite number"),
-        ("plots/confusion/2a.csv", "3,3,90", "3,12,90", "not one count for each pair of the 10 classes"),
-        ("data/search/2a.json", '"model": "2a"', '"model": "2b"', "the search of model 2b, not of 2a"),
+        ("plots/curves/1c.csv", "2.0,0.2", "nan,0.2", "test_error of row 2 is no finite number; " + REMEDY),
+        ("plots/parity.csv", "a,numpy,1,5.0", "a,numpy,1,many", "test_error of row 2 is no finite number; " + REMEDY),
+        ("plots/confusion/2a.csv", "3,3,90", "3,12,90", "not one count for each pair of the 10 classes; " + REMEDY),
+        (
+            "data/search/2a.json",
+            '"model": "2a"',
+            '"model": "2b"',
+            "it is about model 2b, not 2a; run the search first (dvc repro)",
+        ),
         (
             "data/models/1b/hyperparameters.json",
             '"epochs": 2',
             '"epochs": 3',
-            "learning rate 0.1 with 3 epochs is no pair of the search of 1b",
+            "learning rate 0.1 with 3 epochs is no candidate of its search; train the model first (dvc repro)",
         ),
     ],
 )
@@ -88,7 +94,7 @@ def test_a_file_that_cannot_be_right_is_named_in_one_line(project, name, old, ne
     path.write_text(path.read_text().replace(old, new, 1))
     result = CliRunner().invoke(main, [])
     assert result.exit_code == 1
-    assert result.output == f"Error: {name}: {fault}; run `dvc repro` to write it again\n"
+    assert result.output == f"Error: {name}: {fault}\n"
 
 
 def test_plots_and_tables_import_no_network(project):

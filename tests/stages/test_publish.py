@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from ruamel.yaml import YAML
 
 from mnist_core.errors import UserError
 from mnist_core.models import MODELS
 from mnist_core.networks.architectures import Dense
-from mnist_core.networks.model_file import load_model, save_model
+from mnist_core.networks.model_file import Provenance, load_model, save_model
 from mnist_core.published import find_model, seeds_of
 from stages import draw, publish
 
@@ -19,15 +20,20 @@ from stages import draw, publish
 @pytest.fixture
 def project(small_project):
     """Eight linear models of the seeds 1 and 2; the bias tells which."""
+    params = YAML(typ="safe").load(small_project / "params.yaml")
+    params["architectures"] = dict.fromkeys("abcd", [{"type": "dense", "units": 10}])
+    YAML(typ="safe").dump(params, small_project / "params.yaml")
     for number, name in enumerate(MODELS):
         directory = small_project / "data/models" / name
         for seed in (1, 2):
             bias = np.full(10, 100 * number + seed, np.float32)
             weights = {"dense_1.kernel": np.zeros((784, 10), np.float32), "dense_1.bias": bias}
-            save_model(directory / f"seed_{seed}.npz", (Dense(10),), weights)
+            chosen = {"learning_rate": 0.5, "epochs": 2}
+            provenance = Provenance(model=name, seed=seed, batch_size=20, data_sha256="0", **chosen)
+            save_model(directory / f"seed_{seed}.npz", (Dense(10),), weights, provenance)
             errors = pd.DataFrame({"epoch": [1, 2], "test_error": [9.0, 7.5 + seed]})
             errors.to_csv(directory / f"seed_{seed}.csv", index=False)
-        chosen = {"learning_rate": 0.5, "epochs": 2, "validation_error": 3.25}
+        chosen |= {"model": name, "validation_error": 3.25, "failures": []}
         (directory / "hyperparameters.json").write_text(json.dumps(chosen))
     return small_project
 

@@ -42,7 +42,7 @@ def test_writes_summary_tables_and_test_errors(project):
 
     assert result.exit_code == 0
     summary = Path("metrics/summary.json").read_text()
-    assert summary.startswith('{\n  "1a": {\n    "epochs": 2,\n    "learning_rate": 0.1,\n    "test_error": 2.0,\n')
+    assert summary.startswith('{\n  "1a": {\n    "brier_score": 0.02,\n    "epochs": 2,\n')
     assert summary.endswith("  }\n}\n")
     assert list(json.loads(summary)) == ["1a", "1b", "1c", "1d", "2a", "2b", "2c", "2d"]
     assert (
@@ -80,7 +80,7 @@ def test_same_input_gives_the_same_bytes(project):
     assert [Path(output).read_bytes() for output in outputs] == first
 
 
-@pytest.mark.parametrize("missing", ["metrics/2c.json", "plots/curves/1d.csv"])
+@pytest.mark.parametrize("missing", ["data/scores/2c.json", "plots/curves/1d.csv"])
 def test_a_missing_input_is_one_line_and_leaves_no_output(project, missing):
     Path(missing).unlink()
     result = CliRunner().invoke(main, [])

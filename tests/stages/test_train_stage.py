@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from mnist_core.data.dataset import load_manifest
 from mnist_core.networks.model_file import load_model
 from stages.train import main
+from tests.records import search_record
 
 pytestmark = pytest.mark.usefixtures("small_project", "shared_cluster")
 
@@ -23,7 +24,7 @@ def choose(project, model, *learning_rates, epochs=3):
     path.parent.mkdir(exist_ok=True)
     rates = learning_rates or (0.1,)
     candidates = [{"learning_rate": rate, "epochs": epochs, "validation_error": 5.0} for rate in rates]
-    path.write_text(json.dumps({"model": model, "candidates": candidates}))
+    path.write_text(json.dumps(search_record(model, candidates)))
 
 
 def outputs(project):

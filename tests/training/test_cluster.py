@@ -147,7 +147,7 @@ def test_a_run_that_diverges_ends_alone(client, run):
 
 
 def test_a_users_error_and_a_programming_error_keep_their_types(client, run, tmp_path):
-    with pytest.raises(UserError, match=r"train_images\.npy: no such file"):
+    with pytest.raises(UserError, match=r"manifest\.json: no such file"):
         trained(client, [run, with_setup(run, data_directory=tmp_path)])
     with pytest.raises(AttributeError, match="tset"):
         trained(client, [run, replace(run, evaluate_on=("tset",))])
