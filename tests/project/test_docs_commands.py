@@ -23,7 +23,7 @@ COMMANDS = {
     "make lint": "not run because it is a check of its own",
     "make setup": MACHINE,
     "make bench": MINUTES,
-    "make experiments": "not run because it needs experiments; DVC takes its command line, which docs/experiments.md has too",
+    "make experiments": "not run because it needs experiments; its line stands in docs/experiments.md too",
     "make restore": "run in tests/project/test_pipeline.py",
     "source .venv/bin/activate": MACHINE,
     "python3 -m tools.doctor": "run in tests/project/test_doctor.py",
@@ -40,8 +40,9 @@ COMMANDS = {
 
 def commands(page):
     """Return the lines of the page's shell blocks, without comments."""
-    blocks = re.findall(r"^```(?:sh|bash|shell)?\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
-    lines = (line.split(" #")[0].strip() for block in blocks for line in block.splitlines())
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+    shell = (block for language, block in blocks if language in ("", "sh", "bash", "shell"))
+    lines = (line.split(" #")[0].strip() for block in shell for line in block.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
 
 

@@ -114,7 +114,7 @@ def test_the_summary_gathers_the_metrics_of_every_model(tmp_path):
     summary = tables.read_all_scores(tmp_path)
     assert list(summary) == ["1a", "1b", "1c", "1d", "2a", "2b", "2c", "2d"]
     assert [summary[model]["test_error"] for model in summary] == [2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]
-    assert summary["2d"] == {
+    assert summary["2d"] == SCORES | {
         "learning_rate": 0.1,
         "epochs": 2,
         "validation_error": 3.0,

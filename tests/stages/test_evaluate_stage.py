@@ -33,7 +33,7 @@ def project(small_project):
             data_sha256=load_manifest(small_project / "data/prepared").sha256,
         )
         save_model(MODELS / f"seed_{seed}.npz", (Dense(10),), weights, provenance)
-    hyperparameters = {"model": "2a", "learning_rate": 0.5, "epochs": 7, "validation_error": 3.25}
+    hyperparameters = {"model": "2a", "learning_rate": 0.5, "epochs": 7, "validation_error": 3.25, "failures": []}
     (MODELS / "hyperparameters.json").write_text(json.dumps(hyperparameters))
     return small_project
 

@@ -21,7 +21,7 @@ from stages import draw, publish
 def project(small_project):
     """Eight linear models of the seeds 1 and 2; the bias tells which."""
     params = YAML(typ="safe").load(small_project / "params.yaml")
-    params["architectures"] = dict.fromkeys("abcd", [{"type": "dense", "units": 10}])
+    params["architectures"] = {letter: [{"type": "dense", "units": 10}] for letter in "abcd"}
     YAML(typ="safe").dump(params, small_project / "params.yaml")
     for number, name in enumerate(MODELS):
         directory = small_project / "data/models" / name
