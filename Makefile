@@ -46,6 +46,7 @@ experiments: $(READY) ## test errors and changed parameters of all experiments, 
 
 restore: $(READY) ## back to the committed results, whatever was run or changed in the pipeline's files
 	git checkout HEAD -- params.yaml dvc.lock metrics plots
+	git clean --quiet --force -d -- metrics plots data/published
 	dvc checkout --quiet --force --allow-missing
 
 doctor: ## say in one line each what this machine has and lacks
