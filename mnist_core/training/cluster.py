@@ -25,6 +25,7 @@ SEGMENTS_PER_RUN = 20
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 # Dask's own threads wake a hundred times a second to watch for what matters to many short tasks. Ours run for seconds,
 # and every wake-up takes the interpreter lock from the training.
+_NO_PAGES: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 _QUIET = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",
@@ -56,11 +57,12 @@ def open_cluster(*, num_workers: int | None = None, scheduler: str | None = None
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch,
         # Before the workers start: BLAS and TensorFlow read the environment when they are loaded.
-        dask.config.set(_QUIET | {"distributed.nanny.pre-spawn-environ": _ONE_THREAD}),
+        dask.config.set(_QUIET | _NO_PAGES | {"distributed.nanny.pre-spawn-environ": _ONE_THREAD}),
         LocalCluster(
             n_workers=num_workers or CPU_COUNT,
             threads_per_worker=1,
             memory_limit=0,
+            security=True,  # TLS with a certificate that only these processes know: no other user can submit code
             dashboard_address="127.0.0.1:0",  # None would mean port 8787, with a warning if it is taken
             local_directory=scratch,
         ) as cluster,

@@ -2,12 +2,15 @@
 
 import gc
 import io
+import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from distributed import Client
+from distributed import Client, LocalCluster
 
 from mnist_core.errors import UserError
 from mnist_core.training import cluster
@@ -55,6 +58,35 @@ def test_dask_seldom_interrupts_a_worker(client):
     for names in client.run(intervals).values():
         assert "profile" not in names
         assert min(names.values()) >= 500  # milliseconds; left alone, Dask takes 10
+
+
+STRANGER = """
+import os, sys
+from distributed import Client, Security
+own = Security.temporary()  # imports all that TLS needs while this process may still read it
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+for address in sys.argv[1:]:
+    try:
+        client = Client(address, security=own if address.startswith("tls") else None, timeout="3s")
+    except OSError:
+        print("refused")
+    else:
+        print(client.submit(os.getuid).result())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user")
+def test_another_user_of_this_machine_cannot_submit_work(client):
+    """Tried at the stage's own address with another certificate and without; and, for comparison, where all may."""
+    address = client.scheduler.address
+    assert address.startswith("tls://127.0.0.1:")
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as open_to_all:
+        addresses = [address, address.replace("tls", "tcp"), open_to_all.scheduler_address]
+        command = [sys.executable, "-c", STRANGER, *addresses]
+        stranger = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert stranger.stdout.splitlines() == ["refused", "refused", str(os.getuid())], stranger.stderr
 
 
 class RecordingClient:
@@ -156,7 +188,10 @@ def test_a_users_error_and_a_programming_error_keep_their_types(client, run, tmp
 
 
 def test_a_running_scheduler_can_be_used_by_its_address(client, run):
-    with open_cluster(scheduler=client.scheduler.address) as other:
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as theirs,
+        open_cluster(scheduler=theirs.scheduler_address) as other,
+    ):
         assert other is not client
         (state,) = trained(other, [run])
     assert len(state.records) == 4
