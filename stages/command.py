@@ -18,6 +18,9 @@ PLOTS = Path("plots")
 HYPERPARAMETERS = "hyperparameters.json"
 
 
+CHECKPOINTS = Path(".dvc/tmp/mnist")  # <stage>-<model>/, while that stage runs or after it was killed
+
+
 class StageCommand(click.Command):
     """Shows a user's error as one line and exits with code 1; every other exception keeps its traceback."""
 
