@@ -15,7 +15,6 @@ from typing import Any
 from distributed import get_worker
 from threadpoolctl import threadpool_limits
 
-import mnist_core
 from mnist_core.files import content_hash, output_directory, read_bytes, write_bytes
 from mnist_core.training.loop import data_placed
 
@@ -24,7 +23,7 @@ _LIBRARIES = ("numpy", "tensorflow", "distributed")
 
 
 def _code_digest() -> str:
-    root = Path(mnist_core.__path__[0])
+    root = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + read_bytes(path) + b"\0")
