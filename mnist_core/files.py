@@ -256,6 +256,14 @@ def output_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def scratch_directory() -> Iterator[Path]:
+    """Give an empty directory that nobody else can read, for as long as the block lasts."""
+    with _beside(Path(tempfile.gettempdir()) / "mnist") as path:
+        path.mkdir()
+        yield path
+
+
+@contextmanager
 def _beside(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)

@@ -1,3 +1,9 @@
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
 import pytest
 
 from mnist_core import files as results
@@ -37,3 +43,50 @@ def test_a_missing_or_broken_file_is_named(tmp_path, name, content, message):
     with pytest.raises(UserError) as caught:
         read(path, ["a", "b"])
     assert str(caught.value) == str(path.parent) + "/" + message
+
+
+def test_a_replaced_directory_is_never_missing(tmp_path):
+    """A reader looks while a writer replaces it a thousand times."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("needs renameat2")
+    path, missed, done = tmp_path / "models", [], threading.Event()
+
+    def look():
+        while not done.is_set():
+            if not (path / "a.txt").exists():
+                missed.append(1)
+
+    with results.output_directory(path) as directory:
+        (directory / "a.txt").write_text("0")
+    reader = threading.Thread(target=look)
+    reader.start()
+    for number in range(1000):
+        with results.output_directory(path) as directory:
+            (directory / "a.txt").write_text(str(number))
+    done.set()
+    reader.join()
+    assert not missed
+    assert (path / "a.txt").read_text() == "999"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["models"]
+
+
+def test_a_directory_is_replaced_where_the_system_cannot_exchange(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "_exchange", lambda first, second: False)
+    for content in ("old", "new"):
+        with results.output_directory(tmp_path / "models") as directory:
+            (directory / content).touch()
+    assert [entry.name for entry in (tmp_path / "models").iterdir()] == ["new"]
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next_and_nothing_else(tmp_path):
+    code = "import os, sys, pathlib; from mnist_core.files import output_directory as o\n"
+    code += "with o(pathlib.Path(sys.argv[1])) as d: (d / 'x').touch(); os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", code, tmp_path / "1a"], check=False, cwd=Path(__file__).parents[1])
+    assert len(list(tmp_path.iterdir())) == 1
+    parent = tmp_path / f".1a.{os.getppid()}.abcdefgh"  # of a process that lives
+    others = [parent, tmp_path / ".1a.csv", tmp_path / ".1a.json.1.abcdefgh"]
+    for other in others:
+        other.mkdir()
+    with results.output_directory(tmp_path / "1a"):
+        pass
+    assert sorted(tmp_path.iterdir()) == sorted([*others, tmp_path / "1a"])

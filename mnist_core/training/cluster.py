@@ -9,10 +9,11 @@ same bytes on any number of threads, share among them the cores of this machine 
 import logging
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from pathlib import Path
 from typing import Never
 
 import dask
@@ -21,6 +22,7 @@ from distributed import Client, LocalCluster
 from tqdm import tqdm
 
 from mnist_core.errors import UserError
+from mnist_core.files import scratch_directory
 from mnist_core.training.checkpoints import Checkpoints
 from mnist_core.training.jobs import GO_ON, Cluster, Jobs
 from mnist_core.training.loop import advance
@@ -61,7 +63,7 @@ def open_cluster(*, num_workers: int | None = None, scheduler: str | None = None
             yield Cluster(client, scheduler)
     else:
         with (
-            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch,
+            scratch_directory() as scratch,
             dask.config.set(_CONFIG),
             _start_workers(num_workers or CPU_COUNT, scratch) as workers,
             Client(workers) as client,
@@ -94,19 +96,21 @@ def _connect(scheduler: str) -> Client:
     return client
 
 
-def _start_workers(num_workers: int, scratch: str) -> LocalCluster:
+def _start_workers(num_workers: int, scratch: Path) -> LocalCluster:
     """Start workers that Ctrl-C leaves alone, since this process stops them: they inherit the blocked signal."""
     in_main_thread = threading.current_thread() is threading.main_thread() and hasattr(signal, "pthread_sigmask")
     if in_main_thread:
+        _start_resource_tracker()
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         return LocalCluster(
             n_workers=num_workers,
             threads_per_worker=1,
             memory_limit=0,
+            silence_logs=logging.CRITICAL,
             security=True,  # TLS with a certificate that only these processes know: no other user can submit code
             dashboard_address="127.0.0.1:0",  # None would mean port 8787, with a warning if it is taken
-            local_directory=scratch,
+            local_directory=str(scratch),
         )
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())
@@ -114,6 +118,16 @@ def _start_workers(num_workers: int, scratch: str) -> LocalCluster:
     finally:
         if in_main_thread:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _start_resource_tracker() -> None:
+    """Start Python's helper of processes now: later it would unblock the signal. It need not warn of what a kill leaves."""
+    silence = "ignore::UserWarning:multiprocessing.resource_tracker"
+    sys.warnoptions.append(silence)  # the helper gets the options of this interpreter
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions.remove(silence)
 
 
 def train_all(
@@ -146,10 +160,12 @@ def train_all(
                 waiting.remove(index)
                 segment = -(-runs[index].num_epochs // SEGMENTS_PER_RUN)
                 jobs.submit(index, advance, runs[index], states[index], segment, num_threads)
-            for index, state in jobs.completed():
-                before, states[index] = states[index], state
+            ended = jobs.completed()
+            for index, state in ended:  # all of them, before the caller may stop
                 if checkpoints:
                     checkpoints.save(runs[index], state)
+            for index, state in ended:
+                before, states[index] = states[index], state
                 if not is_finished(runs[index], state):
                     waiting.add(index)
                 _show(bar, runs[index], len(before.records), state)
