@@ -121,7 +121,7 @@ def _start_workers(num_workers: int, scratch: Path) -> LocalCluster:
 
 
 def _start_resource_tracker() -> None:
-    """Start Python's helper of processes now: later it would unblock the signal. It need not warn of what a kill leaves."""
+    """Start Python's helper of processes now, since it unblocks the signal. What a kill leaves is no news."""
     silence = "ignore::UserWarning:multiprocessing.resource_tracker"
     sys.warnoptions.append(silence)  # the helper gets the options of this interpreter
     try:

@@ -45,10 +45,14 @@ def test_a_broken_file_is_as_none(tmp_path, run):
 
 def test_they_stay_after_a_failure_and_go_after_success(tmp_path, run):
     directory = tmp_path / "search-2b"
-    checkpoints_of_killed = kept(directory)
-    checkpoints_of_killed.__enter__().save(run, begin(run, 1))
+
+    def interrupted():
+        with kept(directory) as checkpoints:
+            checkpoints.save(run, begin(run, 1))
+            raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
-        checkpoints_of_killed.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+        interrupted()
     assert len(list(directory.iterdir())) == 1
     with kept(directory) as checkpoints:
         assert checkpoints.load(run)
