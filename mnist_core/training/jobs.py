@@ -4,6 +4,7 @@ Every job is given to one worker by name. So a job whose worker is gone is known
 it was admitted: those of somebody else's scheduler must have this code, these library versions and these data.
 """
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from mnist_core.files import content_hash, read_bytes
 from mnist_core.training.worker import join, perform, receive, versions
 
 PATIENCE = 60.0  # seconds without any worker, or without a sign of life from one
+AWAY = 20.0  # seconds between two looks, after which this process itself must have been stopped
 ANSWER = 30.0  # seconds that a scheduler may take to answer
 MAX_RERUNS = 2  # of a job whose worker died
 GO_ON = "`dvc repro` goes on where it was"
@@ -99,7 +101,7 @@ class Jobs:
         self._joining: dict[Future, str] = {}
         self._waiting: list[_Job] = []  # for a second worker
         self._last_seen: dict[str, tuple[float, float]] = {}  # worker -> by the scheduler's clock, by ours
-        self._looked = -1.0
+        self._looked = -math.inf
         self._had_worker = time.monotonic()
         self._look()
 
@@ -189,13 +191,16 @@ class Jobs:
     def _look(self) -> None:
         """Once a second: who has come, who is gone, who has frozen, and is there anybody left?"""
         now = time.monotonic()
-        if now - self._looked < 1 and self._looked >= 0:
+        if now - self._looked < 1:
             return
+        was_away = (
+            now - self._looked > PATIENCE / 2
+        )  # this process itself was stopped, by Ctrl-Z say: nobody is to blame
         seen = self._cluster.last_seen()
         self._looked = now = time.monotonic()
         known = self._last_seen
         self._last_seen = {
-            worker: known[worker] if worker in known and known[worker][0] == last else (last, now)
+            worker: known[worker] if worker in known and known[worker][0] == last and not was_away else (last, now)
             for worker, last in seen.items()
         }
         for worker in self._last_seen.keys() - known.keys():
@@ -209,7 +214,7 @@ class Jobs:
         for future, worker in list(self._joining.items()):
             if worker not in self._last_seen:
                 del self._joining[future]
-        if self._running or self._free() or self._joining:
+        if was_away or self._running or self._free() or self._joining:
             self._had_worker = now
         elif now - self._had_worker > PATIENCE:
             refused = f" but {len(self._cluster.refused)} refused" if self._cluster.refused else ""
