@@ -65,6 +65,6 @@ lock: $(READY) ## pin the newest versions that pyproject.toml allows
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade \
 	  --python-version 3.11 --group bench --constraint requirements.lock --output-file requirements-bench.lock --no-header
 
-clean: ## remove the environment, caches of tools and drawn plots; keep data and results
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dvc_plots
+clean: ## remove the environment, caches of tools, drawn plots and what interrupted stages kept; keep data and results
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dvc_plots .dvc/tmp/mnist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,16 +5,16 @@ search saw one seed only. So here too what fails cannot win: neither a rate at w
 have spiked, a number of epochs that reaches the spike. No error is looked at.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-
-from distributed import Client
 
 from mnist_core.candidates import Candidate
 from mnist_core.errors import UserError
+from mnist_core.training.checkpoints import Checkpoints
 from mnist_core.training.cluster import train_all
 from mnist_core.training.divergence import Failure
 from mnist_core.training.history import EpochRecord
+from mnist_core.training.jobs import Cluster
 from mnist_core.training.run import TrainingRun, TrainingSetup, TrainingState, is_finished
 
 OnEpoch = Callable[[int, EpochRecord], None]
@@ -45,23 +45,25 @@ class FinalTraining:
 
 
 def train_seeds(
-    client: Client,
+    cluster: Cluster,
     setup: TrainingSetup,
     candidates: Sequence[Candidate],
     seeds: Sequence[int],
     *,
     description: str,
     on_epoch: OnEpoch | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> FinalTraining:
     """Train with every seed.
 
     Args:
-        client: see `cluster.open_cluster`.
+        cluster: see `cluster.open_cluster`.
         setup: the model.
         candidates: the best first.
         seeds: of the initial weights and of the order of the images.
         description: shown before the progress bar, and in the error.
         on_epoch: called with the place of the seed among `seeds` and the record of every epoch that is trained.
+        checkpoints: see `cluster.train_all`.
 
     Raises:
         UserError: some seed fails, whatever candidate is taken.
@@ -73,7 +75,8 @@ def train_seeds(
         if epochs > survived.get(rate, epochs):
             continue
         runs = [TrainingRun(setup, rate, epochs, seed, evaluate_on=("train", "test")) for seed in seeds]
-        states = _train_until_the_first_failure(client, runs, description=description, on_epoch=on_epoch)
+        training = train_all(cluster, runs, description=description, checkpoints=checkpoints)
+        states = _train_until_the_first_failure(training, runs, on_epoch)
         failed = _first_failure(states)
         if failed is None:
             return FinalTraining(candidate, [states[index] for index in range(len(runs))], passed_over)
@@ -85,11 +88,11 @@ def train_seeds(
 
 
 def _train_until_the_first_failure(
-    client: Client, runs: Sequence[TrainingRun], *, description: str, on_epoch: OnEpoch | None
+    training: Iterator[tuple[int, TrainingState]], runs: Sequence[TrainingRun], on_epoch: OnEpoch | None
 ) -> dict[int, TrainingState]:
     """Train every run to its end or, if one fails, as far as is needed to know that none fails in an earlier epoch."""
     states: dict[int, TrainingState] = {}
-    for index, state in train_all(client, runs, description=description):
+    for index, state in training:
         if on_epoch:
             known = len(states[index].records) if index in states else 0
             for record in state.records[known:]:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from distributed import Client
 
 from mnist_core.arrays import Array, Weights
 from mnist_core.candidates import Candidate, Probe, Trial, rank
@@ -19,7 +18,9 @@ from mnist_core.errors import UserError
 from mnist_core.metrics import cross_entropy, is_constant, percent
 from mnist_core.params import GridSearch, SearchParams
 from mnist_core.registry import build_classifier
+from mnist_core.training.checkpoints import Checkpoints
 from mnist_core.training.cluster import threads_per_job, train_all
+from mnist_core.training.jobs import Cluster
 from mnist_core.training.loop import advance, cached_dataset
 from mnist_core.training.run import TrainingRun, TrainingSetup, TrainingState
 
@@ -46,16 +47,23 @@ class SearchResult:
 
 
 def search(
-    client: Client, setup: TrainingSetup, params: SearchParams, *, num_epochs: int, description: str
+    cluster: Cluster,
+    setup: TrainingSetup,
+    params: SearchParams,
+    *,
+    num_epochs: int,
+    description: str,
+    checkpoints: Checkpoints | None = None,
 ) -> SearchResult:
     """Try every learning rate and rank what they gave.
 
     Args:
-        client: see `cluster.open_cluster`.
+        cluster: see `cluster.open_cluster`.
         setup: the model.
         params: the learning rates, or how to find them.
         num_epochs: how long each of them trains.
         description: shown before the progress bar.
+        checkpoints: see `cluster.train_all`.
 
     Returns:
         `curves` has a row for every epoch: learning_rate, epoch, validation_error (percent) and best, which is 1 in the
@@ -68,10 +76,12 @@ def search(
     if isinstance(params, GridSearch):
         rates = list(params.learning_rates)
     else:
-        probes = probe_downward(client, setup, params.largest_learning_rate, seed=params.seed)
+        probes = probe_downward(cluster, setup, params.largest_learning_rate, seed=params.seed)
         rates = [_tenths(probes[-1].learning_rate, i) for i in range(params.num_learning_rates)]
     runs = [TrainingRun(setup, rate, num_epochs, params.seed, ("validation",)) for rate in rates]
-    states = dict(train_all(client, runs, description=description))  # of each run the last one
+    states = dict(
+        train_all(cluster, runs, description=description, checkpoints=checkpoints)
+    )  # of each run the last one
     return choose(rates, [states[index] for index in range(len(runs))], probes)
 
 
@@ -117,7 +127,7 @@ def _trial(rate: float, state: TrainingState, candidates: list[Candidate]) -> Tr
     )
 
 
-def probe_downward(client: Client, setup: TrainingSetup, largest: float, *, seed: int) -> tuple[Probe, ...]:
+def probe_downward(cluster: Cluster, setup: TrainingSetup, largest: float, *, seed: int) -> tuple[Probe, ...]:
     """Try `largest`, a tenth of it, and so on, until a network learns; that rate is the last of the probes.
 
     Raises:
@@ -133,8 +143,8 @@ def probe_downward(client: Client, setup: TrainingSetup, largest: float, *, seed
                 " start elsewhere with largest_learning_rate in params.yaml"
             )
         run = TrainingRun(setup, rate, num_epochs=1, seed=seed)
-        job = client.submit(learns_in_one_epoch, run, threads_per_job(client, 1), pure=False)
-        probes.append(Probe(learning_rate=rate, learns=job.result()))
+        learns = cluster.run(learns_in_one_epoch, run, threads_per_job(cluster, 1), data_directory=setup.data_directory)
+        probes.append(Probe(learning_rate=rate, learns=learns))
     return tuple(probes)
 
 

@@ -1,5 +1,9 @@
 """What every stage command shares: where the project's files lie, and how a user's error is shown."""
 
+import _thread
+import os
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +24,14 @@ PLOTS = Path("plots")
 HYPERPARAMETERS = "hyperparameters.json"
 
 
+CHECKPOINTS = Path(".dvc/tmp/mnist")  # <stage>-<model>/, while that stage runs or after it was killed
+
+
 class StageCommand(click.Command):
-    """Shows a user's error as one line and exits with code 1; every other exception keeps its traceback."""
+    """Shows a user's error as one line, exit code 1, and Ctrl-C too, 130; other exceptions keep their traceback.
+
+    Whoever kills DVC alone, as a batch system may, finds the stage gone soon after.
+    """
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -34,7 +44,21 @@ class StageCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the stage."""
+        if "DVC_STAGE" in os.environ:  # set by DVC; a stage run by hand may outlive its shell
+            threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("\nInterrupted; `dvc repro` goes on where it was", err=True)
+            raise click.exceptions.Exit(130) from None
         except UserError as error:
             raise click.ClickException(str(error)) from error
+
+
+def _end_with_parent(parent: int) -> None:
+    """Interrupt the stage once its parent is gone, and end it for good soon after; workers end with the stage."""
+    while os.getppid() == parent:
+        time.sleep(0.25)
+    _thread.interrupt_main()
+    time.sleep(1.5)
+    os._exit(130)

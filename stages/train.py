@@ -11,10 +11,11 @@ from mnist_core.files.writing import output_directory, output_file, write_csv, w
 from mnist_core.final_training import FinalTraining, PassedOver, train_seeds
 from mnist_core.networks.model_file import Provenance, save_model
 from mnist_core.params import load_params
+from mnist_core.training.checkpoints import kept
 from mnist_core.training.cluster import open_cluster
 from mnist_core.training.history import EpochRecord, curves_frame, history_frame
 from mnist_core.training.run import TrainingSetup, TrainingState
-from stages.command import HYPERPARAMETERS, MODEL_FILES, PARAMS, PLOTS, SEARCH, StageCommand
+from stages.command import CHECKPOINTS, HYPERPARAMETERS, MODEL_FILES, PARAMS, PLOTS, SEARCH, StageCommand
 from stages.training import cluster_options, model_option, training_setup
 
 
@@ -35,26 +36,33 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
             f" Test error: {record.errors['test']:.5f}"
         )
 
-    with open_cluster(num_workers=workers, scheduler=scheduler) as client:
-        training = train_seeds(
-            client, setup, candidates, seeds, description=f"train {model}", on_epoch=print_epoch if verbose else None
-        )
-    with (
-        output_directory(MODEL_FILES / model) as directory,
-        output_file(PLOTS / "curves" / f"{model}.csv") as errors_path,
-    ):
-        for seed, state in zip(seeds, training.states, strict=True):
-            provenance = Provenance(
-                model=model,
-                seed=seed,
-                learning_rate=training.candidate.learning_rate,
-                epochs=training.candidate.epochs,
-                batch_size=setup.batch_size,
-                data_sha256=load_manifest(setup.data_directory).sha256,
+    with kept(CHECKPOINTS / f"train-{model}") as checkpoints:
+        with open_cluster(num_workers=workers, scheduler=scheduler) as cluster:
+            training = train_seeds(
+                cluster,
+                setup,
+                candidates,
+                seeds,
+                description=f"train {model}",
+                on_epoch=print_epoch if verbose else None,
+                checkpoints=checkpoints,
             )
-            _save(directory / f"seed_{seed}", setup, state, provenance)
-        write_json(directory / HYPERPARAMETERS, _choice(model, training).model_dump())
-        write_csv(curves_frame([state.records for state in training.states]), errors_path)
+        with (
+            output_directory(MODEL_FILES / model) as directory,
+            output_file(PLOTS / "curves" / f"{model}.csv") as errors_path,
+        ):
+            for seed, state in zip(seeds, training.states, strict=True):
+                provenance = Provenance(
+                    model=model,
+                    seed=seed,
+                    learning_rate=training.candidate.learning_rate,
+                    epochs=training.candidate.epochs,
+                    batch_size=setup.batch_size,
+                    data_sha256=load_manifest(setup.data_directory).sha256,
+                )
+                _save(directory / f"seed_{seed}", setup, state, provenance)
+            write_json(directory / HYPERPARAMETERS, _choice(model, training).model_dump())
+            write_csv(curves_frame([state.records for state in training.states]), errors_path)
     for passed_over in training.passed_over:
         click.echo(f"{model}: {passed_over}; the next best of the search was taken")
     last = training.states[0].records[-1].errors

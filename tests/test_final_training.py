@@ -38,7 +38,7 @@ def scripted(monkeypatch):
     def script(failures, order=None):
         tried, trained = [], []
 
-        def train_all(client, runs, *, description):
+        def train_all(cluster, runs, *, description, checkpoints):
             tried.append((runs[0].learning_rate, runs[0].num_epochs))
             of_rate = failures.get(runs[0].learning_rate, {})
             for epoch in range(1, runs[0].num_epochs + 1):

@@ -1,7 +1,6 @@
 import json
 import math
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -116,14 +115,15 @@ class StubClient:
 
     def __init__(self, limit):
         self.limit = limit
-        self.cluster = None
+        self.address = "tls://elsewhere"
         self.threads = []
 
-    def submit(self, function, run, num_threads, pure):
+    def run(self, function, run, num_threads, data_directory):
         assert function is learns_in_one_epoch
         self.threads.append(num_threads)
         assert (run.num_epochs, run.seed) == (1, 7)
-        return SimpleNamespace(result=lambda: run.learning_rate <= self.limit)
+        assert data_directory == run.setup.data_directory
+        return run.learning_rate <= self.limit
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 Readers know formats, not meanings: what a file must hold is said by whoever asks for it.
 """
 
+import hashlib
 import json
 import struct
 import zipfile
@@ -180,3 +181,19 @@ def read_csv(path: Path, columns: Iterable[str] = (), *, texts: Iterable[str] = 
         if not is_finite.all():
             raise UserError(f"{path}: {column} of row {int(is_finite.argmin()) + 1} is no finite number; {REMEDY}")
     return frame
+
+
+def read_bytes(path: Path, remedy: str = REMEDY) -> bytes:
+    """Read a file as it is; UserError if it is missing or unreadable."""
+    with reading(path, "a file", remedy):
+        return path.read_bytes()
+
+
+def content_hash(directory: Path) -> str:
+    """Return the SHA-256 of the names and contents of a directory's files; a missing directory is like an empty one."""
+    digest = hashlib.sha256()
+    for path in sorted(directory.glob("*")):
+        content = read_bytes(path)
+        digest.update(f"{path.name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()

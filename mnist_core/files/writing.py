@@ -1,6 +1,11 @@
 """Writes files, whole or not at all."""
 
+import ctypes
+import glob
 import json
+import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +16,16 @@ import numpy as np
 import pandas as pd
 
 from mnist_core.arrays import Array
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file as it is."""
+    path.write_bytes(content)
+
+
+def remove_directory(path: Path) -> None:
+    """Remove a directory with all in it, if it is there."""
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -38,11 +53,13 @@ def write_arrays(path: Path, arrays: dict[str, Array]) -> None:
 def output_directory(path: Path) -> Iterator[Path]:
     """Give an empty directory beside `path` that replaces `path` once the block has succeeded, and is removed if not.
 
-    A failure, Ctrl-C included, leaves `path` as it was.
+    A failure, Ctrl-C included, leaves `path` as it was. Where the system can exchange two names, `path` never misses.
     """
     with _beside(path) as temporary:
         temporary.mkdir()  # a child: mkdtemp's own directory is closed to other users
         yield temporary
+        if _exchange(temporary, path):
+            return
         if path.exists():
             path.rename(temporary.with_name(f"{path.name}.old"))  # removed at the end, with what is around it
         temporary.rename(path)
@@ -57,8 +74,49 @@ def output_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def scratch_directory() -> Iterator[Path]:
+    """Give an empty directory that nobody else can read, for as long as the block lasts."""
+    with _beside(Path(tempfile.gettempdir()) / "mnist") as path:
+        path.mkdir()
+        yield path
+
+
+@contextmanager
 def _beside(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
     # Beside, not in /tmp: a rename is atomic only within one file system.
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent, ignore_cleanup_errors=True) as parent:
+    with tempfile.TemporaryDirectory(
+        prefix=f".{path.name}.{os.getpid()}.", dir=path.parent, ignore_cleanup_errors=True
+    ) as parent:
         yield Path(parent) / path.name
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what a process that was killed has left beside `path`; the name says which process it was."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        found = re.fullmatch(rf"\.{re.escape(path.name)}\.(\d+)\.\w{{8}}", leftover.name)
+        if found and not _is_another(int(found[1])):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _is_another(pid: int) -> bool:
+    if os.name != "posix":
+        return True  # there is no harmless way to ask
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return pid != os.getpid()  # in a container, the process that was killed may have had the same number
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Let two names change places in one step; False if one is missing or the system (not Linux, or old) cannot."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):  # the last one: Windows
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(renameat2(here, os.fsencode(first), here, os.fsencode(second), exchange) == 0)

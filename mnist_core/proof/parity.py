@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from distributed import Client
 
 from mnist_core.arrays import Array, Weights
 from mnist_core.data.dataset import Dataset
@@ -25,6 +24,7 @@ from mnist_core.networks.initializers import initial_weights
 from mnist_core.networks.model_file import load_model, save_model
 from mnist_core.params import ParityParams
 from mnist_core.registry import build_classifier
+from mnist_core.training.jobs import Cluster, Jobs
 from mnist_core.training.loop import cached_dataset
 from mnist_core.training.run import initial_rng, shuffling_rng
 
@@ -40,12 +40,12 @@ the longest sum here. Two or three layers and a margin make 64 u = 2**-18 = 3.8e
 
 
 def compare_twins(
-    client: Client, architectures: dict[str, Architecture], data_directory: Path, params: ParityParams
+    cluster: Cluster, architectures: dict[str, Architecture], data_directory: Path, params: ParityParams
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Apply `compare_training` to several architectures, each a job on one thread so that rounding is repeatable.
 
     Args:
-        client: see `cluster.open_cluster`.
+        cluster: see `cluster.open_cluster`.
         architectures: letter -> layers.
         data_directory: prepared data, as an absolute path.
         params: see `compare_training`.
@@ -53,14 +53,18 @@ def compare_twins(
     Returns:
         letter -> record, and the test errors as columns letter, framework, epoch, test_error (percent).
     """
-    # The longest job, d, goes first.
-    futures = {
-        letter: client.submit(_compare_on_directory, architecture, data_directory, params, pure=False)
-        for letter, architecture in reversed(architectures.items())
-    }
+    letters = list(architectures)
+    waiting = list(range(len(letters)))
+    found: dict[int, tuple[dict[str, Any], pd.DataFrame]] = {}
+    jobs = Jobs(cluster, data_directory)
+    while waiting or len(jobs):
+        while waiting and jobs.num_free:
+            index = waiting.pop()  # the longest job, d, goes first
+            jobs.submit(index, _compare_on_directory, architectures[letters[index]], data_directory, params)
+        found.update(jobs.completed())
     records, curves = {}, []
-    for letter in architectures:
-        records[letter], errors = futures[letter].result()
+    for index, letter in enumerate(letters):
+        records[letter], errors = found[index]
         errors.insert(0, "letter", letter)
         curves.append(errors)
     return records, pd.concat(curves, ignore_index=True)

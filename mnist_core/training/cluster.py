@@ -7,106 +7,187 @@ same bytes on any number of threads, share among them the cores of this machine 
 """
 
 import logging
-import tempfile
+import signal
+import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import Never
 
 import dask
 from dask.system import CPU_COUNT
-from distributed import Client, Future, LocalCluster, wait
+from distributed import Client, LocalCluster
 from tqdm import tqdm
 
 from mnist_core.errors import UserError
+from mnist_core.files.writing import scratch_directory
+from mnist_core.training.checkpoints import Checkpoints
+from mnist_core.training.jobs import GO_ON, Cluster, Jobs
 from mnist_core.training.loop import advance
 from mnist_core.training.run import TrainingRun, TrainingState, is_finished
+from mnist_core.training.worker import ONE_THREAD, versions
 
 SEGMENTS_PER_RUN = 20
 
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-# Dask's own threads wake a hundred times a second to watch for what matters to many short tasks. Ours run for seconds,
-# and every wake-up takes the interpreter lock from the training.
-_QUIET = {
+_CONFIG = {
+    # Dask's own threads wake a hundred times a second to watch for what matters to many short tasks. Ours run for
+    # seconds, and every wake-up takes the interpreter lock from the training.
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "10s",
+    # No web pages: they would ask nobody who he is.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+    # Before the workers start: BLAS and TensorFlow read the environment when they are loaded.
+    "distributed.nanny.pre-spawn-environ": ONE_THREAD,
 }
 
 
 @contextmanager
-def open_cluster(*, num_workers: int | None = None, scheduler: str | None = None) -> Iterator[Client]:
+def open_cluster(*, num_workers: int | None = None, scheduler: str | None = None) -> Iterator[Cluster]:
     """Connect to the scheduler at an address, or start local workers and stop them afterwards.
 
     Args:
         num_workers: local worker processes; by default one for each core that this process may use.
-        scheduler: address of a running Dask scheduler, such as "tcp://10.0.0.1:8786". Its workers need this package,
-            one thread each, and the project's directory at the same path.
+        scheduler: address of a running Dask scheduler, such as "tls://10.0.0.1:8786"; see docs/cluster.md.
 
     Raises:
-        UserError: the scheduler cannot be reached.
+        UserError: the scheduler cannot be reached or has other code, or local workers cannot be started.
     """
+    # What Dask logs about dead workers and schedulers becomes one line of ours.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if scheduler:
-        try:
+        with _connect(scheduler) as client:
+            yield Cluster(client, scheduler)
+    else:
+        with (
+            scratch_directory() as scratch,
+            dask.config.set(_CONFIG),
+            _start_workers(num_workers or CPU_COUNT, scratch) as workers,
+            Client(workers) as client,
+        ):
+            yield Cluster(client)
+
+
+def _connect(scheduler: str) -> Client:
+    if not scheduler.startswith("tls://"):
+        print(f"scheduler {scheduler}: no TLS: all who reach it can run code on its machines", file=sys.stderr)
+    try:
+        # The arrays of a data set travel as an argument.
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}):
             client = Client(scheduler, timeout="10s")
-        except (OSError, ValueError, TypeError) as error:  # the last one: tls:// without certificates
-            raise UserError(f"scheduler {scheduler}: cannot connect ({error}); start it or unset it") from error
-        with client:
-            yield client
-        return
-    logging.getLogger("distributed").setLevel(logging.ERROR)  # TensorFlow's slow exit is no news
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch,
-        # Before the workers start: BLAS and TensorFlow read the environment when they are loaded.
-        dask.config.set(_QUIET | {"distributed.nanny.pre-spawn-environ": _ONE_THREAD}),
-        LocalCluster(
-            n_workers=num_workers or CPU_COUNT,
+    except (OSError, ValueError, TypeError) as error:  # the last one: tls:// without certificates
+        raise UserError(f"scheduler {scheduler}: cannot connect ({error}); start it or unset it") from error
+    ours = versions()
+    try:
+        theirs = client.run_on_scheduler(versions)
+    except ImportError as error:
+        client.close()
+        raise UserError(f"scheduler {scheduler}: {error}; install the project where it runs and restart it") from error
+    for name, version in ours.items():
+        if theirs.get(name) != version:
+            client.close()
+            raise UserError(
+                f"scheduler {scheduler}: its {name} is {theirs.get(name)}, here {version};"
+                " install the same there and restart it"
+            )
+    return client
+
+
+def _start_workers(num_workers: int, scratch: Path) -> LocalCluster:
+    """Start workers that Ctrl-C leaves alone, since this process stops them: they inherit the blocked signal."""
+    in_main_thread = threading.current_thread() is threading.main_thread() and hasattr(signal, "pthread_sigmask")
+    if in_main_thread:
+        _start_resource_tracker()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return LocalCluster(
+            n_workers=num_workers,
             threads_per_worker=1,
             memory_limit=0,
+            silence_logs=logging.CRITICAL,
+            security=True,  # TLS with a certificate that only these processes know: no other user can submit code
             dashboard_address="127.0.0.1:0",  # None would mean port 8787, with a warning if it is taken
-            local_directory=scratch,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
+            local_directory=str(scratch),
+        )
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"local workers cannot be started ({reason}); see to it, then {GO_ON}") from error
+    finally:
+        if in_main_thread:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def train_all(client: Client, runs: Sequence[TrainingRun], *, description: str) -> Iterator[tuple[int, TrainingState]]:
+def _start_resource_tracker() -> None:
+    """Start Python's helper of processes now, since it unblocks the signal. What a kill leaves is no news."""
+    silence = "ignore::UserWarning:multiprocessing.resource_tracker"
+    sys.warnoptions.append(silence)  # the helper gets the options of this interpreter
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions.remove(silence)
+
+
+def train_all(
+    cluster: Cluster, runs: Sequence[TrainingRun], *, description: str, checkpoints: Checkpoints | None = None
+) -> Iterator[tuple[int, TrainingState]]:
     """Train every run to its end or until it fails, unless the caller stops asking for more.
 
     Args:
-        client: see `open_cluster`.
-        runs: what to train.
+        cluster: see `open_cluster`.
+        runs: what to train, all on the same data.
         description: shown before the progress bar, which counts epochs; there is none if stderr is not a terminal.
+        checkpoints: where the runs go on, and where every segment that has ended is kept.
 
     Yields:
-        The index of a run and its state, whenever a segment of it has ended.
+        The index of a run and its state, first where it goes on, then whenever a segment of it has ended.
     """
-    states = [run.initial_state() for run in runs]
-    waiting = set(range(len(runs)))
-    running: dict[Future, int] = {}
+    known = {index: state for index, run in enumerate(runs) if checkpoints and (state := checkpoints.load(run))}
+    states = [known.get(index) or run.initial_state() for index, run in enumerate(runs)]
+    waiting = {index for index, run in enumerate(runs) if not is_finished(run, states[index])}
     with tqdm(total=sum(run.num_epochs for run in runs), desc=description, unit="epoch", disable=None) as bar:
-        while waiting or running:
-            while waiting and len(running) < max(1, len(client.nthreads())):
-                num_threads = threads_per_job(client, len(waiting) + len(running))
+        for index, state in known.items():
+            _show(bar, runs[index], 0, state)
+            yield index, state
+        bar.initial = bar.n  # the time left is reckoned from what is trained now
+        jobs = Jobs(cluster, runs[0].setup.data_directory)
+        while waiting or len(jobs):
+            while waiting and jobs.num_free:
+                num_threads = threads_per_job(cluster, len(waiting) + len(jobs))
                 index = min(waiting, key=lambda i: (len(states[i].records) / runs[i].num_epochs, i))
                 waiting.remove(index)
                 segment = -(-runs[index].num_epochs // SEGMENTS_PER_RUN)
-                job = client.submit(advance, runs[index], states[index], segment, num_threads, pure=False)
-                running[job] = index
-            for future in wait(list(running), return_when="FIRST_COMPLETED").done:
-                index = running.pop(future)
-                state: TrainingState = future.result()
-                bar.update(len(state.records) - len(states[index].records))
-                states[index] = state
+                jobs.submit(index, advance, runs[index], states[index], segment, num_threads)
+            ended = jobs.completed()
+            for index, state in ended:  # all of them, before the caller may stop
+                if checkpoints:
+                    checkpoints.save(runs[index], state)
+            for index, state in ended:
+                before, states[index] = states[index], state
                 if not is_finished(runs[index], state):
                     waiting.add(index)
-                else:
-                    bar.total = (bar.total or 0) - (runs[index].num_epochs - len(state.records))
+                _show(bar, runs[index], len(before.records), state)
+                bar.set_postfix_str(_standing(states, len(waiting) + len(jobs)))
                 yield index, state
 
 
-def threads_per_job(client: Client, num_jobs: int) -> int | None:
-    """Return the cores of this machine for each of so many jobs, at least one; None if the workers are not ours."""
-    if not isinstance(client.cluster, LocalCluster):
-        return None
-    cores: int = min(len(client.nthreads()), CPU_COUNT)
+def _show(bar: "tqdm[Never]", run: TrainingRun, epochs_before: int, state: TrainingState) -> None:
+    if is_finished(run, state):
+        bar.total = (bar.total or 0) - (run.num_epochs - len(state.records))
+    bar.update(len(state.records) - epochs_before)
+
+
+def _standing(states: Sequence[TrainingState], num_running: int) -> str:
+    errors = [error for state in states for record in state.records if (error := record.errors.get("validation"))]
+    best = f"best validation error {100 * min(errors):.2f} %, " if errors else ""
+    return f"{best}{num_running} running"
+
+
+def threads_per_job(cluster: Cluster, num_jobs: int) -> int:
+    """Return the cores of this machine for each of so many jobs, at least one; one if the workers are not ours."""
+    if cluster.address:
+        return 1
+    cores: int = min(cluster.num_workers, CPU_COUNT)
     return max(1, cores // num_jobs)

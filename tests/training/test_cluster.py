@@ -2,17 +2,20 @@
 
 import gc
 import io
+import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
-from distributed import Client
+from distributed import Client, LocalCluster, wait
 
 from mnist_core.errors import UserError
-from mnist_core.training import cluster
-from mnist_core.training.cluster import open_cluster, train_all
+from mnist_core.training import cluster, jobs
+from mnist_core.training.cluster import open_cluster, threads_per_job, train_all
 from mnist_core.training.divergence import Failure
+from mnist_core.training.jobs import Cluster
 from tests.runs import CNN, begin, content, with_setup
 
 
@@ -44,69 +47,93 @@ def test_every_worker_computes_on_one_thread(client):
 
         return os.environ["OMP_NUM_THREADS"], {pool["num_threads"] for pool in threadpool_info()}
 
-    assert set(client.nthreads().values()) == {1}
-    assert list(client.run(threads).values()) == [("1", {1})] * 2
+    assert set(client.client.nthreads().values()) == {1}
+    assert list(client.client.run(threads).values()) == [("1", {1})] * 2
 
 
 def test_dask_seldom_interrupts_a_worker(client):
     def intervals(dask_worker):
         return {name: callback.callback_time for name, callback in dask_worker.periodic_callbacks.items()}
 
-    for names in client.run(intervals).values():
+    for names in client.client.run(intervals).values():
         assert "profile" not in names
         assert min(names.values()) >= 500  # milliseconds; left alone, Dask takes 10
 
 
-class RecordingClient:
-    """A client that remembers what was submitted."""
+STRANGER = """
+import os, sys
+from distributed import Client, Security
+own = Security.temporary()  # imports all that TLS needs while this process may still read it
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+for address in sys.argv[1:]:
+    try:
+        client = Client(address, security=own if address.startswith("tls") else None, timeout="3s")
+    except OSError:
+        print("refused")
+    else:
+        print(client.submit(os.getuid).result())
+"""
 
-    def __init__(self, client):
-        self.cluster, self.nthreads = client.cluster, client.nthreads
-        self.jobs = []
-        self._submit = client.submit
 
-    def submit(self, function, *arguments, pure):
-        self.jobs.append(arguments)
-        return self._submit(function, *arguments, pure=pure)
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user")
+def test_another_user_of_this_machine_cannot_submit_work(client):
+    """Tried at the stage's own address with another certificate and without; and, for comparison, where all may."""
+    address = client.client.scheduler.address
+    assert address.startswith("tls://127.0.0.1:")
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as open_to_all:
+        addresses = [address, address.replace("tls", "tcp"), open_to_all.scheduler_address]
+        command = [sys.executable, "-c", STRANGER, *addresses]
+        stranger = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert stranger.stdout.splitlines() == ["refused", "refused", str(os.getuid())], stranger.stderr
 
 
-def test_every_segment_is_reported_and_no_run_is_cut_into_more_than_twenty(client, runs):
-    client = RecordingClient(client)
+@pytest.fixture
+def submitted(monkeypatch):
+    """The arguments of all jobs given to workers."""
+    arguments = []
+
+    class Recorder(cluster.Jobs):
+        def submit(self, key, function, *others):
+            arguments.append(others)
+            super().submit(key, function, *others)
+
+    monkeypatch.setattr(cluster, "Jobs", Recorder)
+    return arguments
+
+
+def test_every_segment_is_reported_and_no_run_is_cut_into_more_than_twenty(client, runs, submitted):
     epochs = [(index, len(state.records)) for index, state in train_all(client, runs, description="")]
     assert [[epoch for i, epoch in epochs if i == index] for index in range(3)] == [
         [1, 2, 3, 4],
         list(range(2, 31, 2)),
         [1],
     ]
-    assert sorted((run.seed, segment) for run, _, segment, _ in client.jobs) == [(1, 1)] * 4 + [(2, 2)] * 15 + [(3, 1)]
+    assert sorted((run.seed, segment) for run, _, segment, _ in submitted) == [(1, 1)] * 4 + [(2, 2)] * 15 + [(3, 1)]
 
 
-def test_the_last_convolutional_network_in_numpy_takes_the_idle_cores_too(client, run, monkeypatch):
+def test_the_last_convolutional_network_in_numpy_takes_the_idle_cores_too(client, run, monkeypatch, submitted):
     monkeypatch.setattr(cluster, "CPU_COUNT", 2)
     short = replace(with_setup(run, architecture=CNN, batch_size=60), num_epochs=1)  # batches of three chunks
     long = replace(short, num_epochs=20)
-    recording = RecordingClient(client)
-    states = trained(recording, [short, long])
-    assert [num_threads for run, *_, num_threads in recording.jobs if run == short] == [1]
-    assert [num_threads for run, *_, num_threads in recording.jobs if run == long][-1] == 2
+    states = trained(client, [short, long])
+    assert [num_threads for run, *_, num_threads in submitted if run == short] == [1]
+    assert [num_threads for run, *_, num_threads in submitted if run == long][-1] == 2
     assert content(states[1]) == content(begin(long, 20, num_threads=1))
 
 
 @pytest.mark.parametrize(("cores", "expected"), [(1, [1, 1]), (2, [1, 2]), (8, [1, 2])])
-def test_no_more_threads_than_cores_or_workers(client, run, monkeypatch, cores, expected):
+def test_no_more_threads_than_cores_or_workers(client, run, monkeypatch, submitted, cores, expected):
     monkeypatch.setattr(cluster, "CPU_COUNT", cores)
-    monkeypatch.setattr(cluster, "wait", lambda jobs, return_when: SimpleNamespace(done=jobs))  # both, then the last
+    monkeypatch.setattr(jobs, "wait", lambda futures, **_: wait(futures))  # both, then the last
     run = with_setup(run, architecture=CNN)
-    recording = RecordingClient(client)
-    trained(recording, [replace(run, num_epochs=1), replace(run, num_epochs=2)])
-    assert [num_threads for *_, num_threads in recording.jobs][-2:] == expected
+    trained(client, [replace(run, num_epochs=1), replace(run, num_epochs=2)])
+    assert [num_threads for *_, num_threads in submitted][-2:] == expected
 
 
-def test_foreign_workers_keep_their_threads(client, run):
-    recording = RecordingClient(client)
-    recording.cluster = None  # as if the scheduler were somebody else's
-    trained(recording, [with_setup(run, architecture=CNN)])
-    assert [num_threads for *_, num_threads in recording.jobs] == [None] * 4
+def test_foreign_workers_compute_on_one_thread(run):
+    assert threads_per_job(Cluster(None, "tls://elsewhere:8786"), 1) == 1
 
 
 @pytest.fixture
@@ -130,13 +157,12 @@ def test_the_progress_bar_ends_full_though_a_run_diverges(client, run, bars):
     assert [(bar.total, bar.n) for bar in bars] == [(4, 4)]
 
 
-def test_whoever_stops_listening_stops_the_training(client, runs):
-    recording = RecordingClient(client)
-    for _ in train_all(recording, runs, description=""):
+def test_whoever_stops_listening_stops_the_training(client, runs, submitted):
+    for _ in train_all(client, runs, description=""):
         break
-    assert len(recording.jobs) == 2
+    assert len(submitted) == 2
     deadline = time.monotonic() + 30
-    while any(client.processing().values()):
+    while any(client.client.processing().values()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -156,11 +182,14 @@ def test_a_users_error_and_a_programming_error_keep_their_types(client, run, tmp
 
 
 def test_a_running_scheduler_can_be_used_by_its_address(client, run):
-    with open_cluster(scheduler=client.scheduler.address) as other:
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as theirs,
+        open_cluster(scheduler=theirs.scheduler_address) as other,
+    ):
         assert other is not client
         (state,) = trained(other, [run])
     assert len(state.records) == 4
-    assert client.submit(abs, -1).result() == 1  # it is not ours to stop
+    assert client.client.submit(abs, -1).result() == 1  # it is not ours to stop
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from mnist_core.networks.architectures import Dense, operations
 from mnist_core.training import loop as training
 from mnist_core.training.divergence import Failure
-from mnist_core.training.loop import advance, cached_dataset
+from mnist_core.training.loop import advance, cached_dataset, loaded_dataset
 from mnist_core.training.run import TrainingRun, TrainingState, initial_rng, is_finished, shuffling_rng
 from tests.runs import CNN, begin, content, with_setup
 
@@ -173,7 +173,7 @@ def test_weights_and_orders_come_from_separate_streams():
 
 
 def test_the_data_is_read_once(run, prepared, monkeypatch):
-    cached_dataset.cache_clear()
+    loaded_dataset.cache_clear()
     read = []
     load = training.load_dataset
     monkeypatch.setattr(training, "load_dataset", lambda directory: read.append(directory) or load(directory))

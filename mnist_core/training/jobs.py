@@ -1,0 +1,253 @@
+"""Hands jobs to the workers of a Dask scheduler and sees them through, should workers die, freeze or not fit.
+
+Every job is given to one worker by name. So a job whose worker is gone is known at once, and no worker gets one before
+it was admitted: those of somebody else's scheduler must have this code, these library versions and these data.
+"""
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distributed import Client, Future, KilledWorker, wait
+from distributed.comm import CommClosedError
+from tqdm import tqdm
+
+from mnist_core.errors import UserError
+from mnist_core.files.reading import content_hash, read_bytes
+from mnist_core.training.worker import join, perform, receive, versions
+
+PATIENCE = 60.0  # seconds without any worker, or without a sign of life from one
+AWAY = 20.0  # seconds between two looks, after which this process itself must have been stopped
+ANSWER = 30.0  # seconds that a scheduler may take to answer
+MAX_RERUNS = 2  # of a job whose worker died
+GO_ON = "`dvc repro` goes on where it was"
+
+
+class Cluster:
+    """A connection to a scheduler.
+
+    Attributes:
+        client: Dask's own.
+        address: of a scheduler that is not ours; None for local workers.
+    """
+
+    def __init__(self, client: Client, address: str | None = None) -> None:
+        self.client = client
+        self.address = address
+        self.admitted: dict[str, str] = {}  # worker -> hash of the data it has
+        self.refused: set[str] = set()
+
+    def __str__(self) -> str:
+        return f"scheduler {self.address}" if self.address else "local workers"
+
+    @property
+    def num_workers(self) -> int:
+        """Workers known at this moment, admitted or not."""
+        return len(self.last_seen())
+
+    def last_seen(self) -> dict[str, float]:
+        """Return worker -> when the scheduler last heard of it, by its own clock.
+
+        Raises:
+            UserError: the scheduler is gone or does not answer.
+        """
+        try:
+            if self.client.status != "running":
+                raise OSError("connection lost")
+            identity = self.client.sync(self.client.scheduler.identity, n_workers=-1, callback_timeout=ANSWER)
+        except (OSError, CommClosedError, TimeoutError) as error:
+            reason = f"no answer for {ANSWER:g} s" if isinstance(error, TimeoutError) else "it is gone"
+            raise UserError(f"{self}: {reason}; start the scheduler again, then {GO_ON}") from error
+        return {address: worker["last_seen"] for address, worker in identity["workers"].items()}
+
+    def run(self, function: Callable[..., Any], *arguments: Any, data_directory: Path) -> Any:
+        """Do one job and return its result; see `Jobs`."""
+        jobs = Jobs(self, data_directory)
+        while not jobs.num_free:
+            jobs.completed()
+        jobs.submit(0, function, *arguments)
+        while not (found := jobs.completed()):
+            pass
+        return found[0][1]
+
+
+@dataclass
+class _Job:
+    key: int
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    worker: str = ""
+    reruns: int = 0
+
+
+class Jobs:
+    """Jobs on one cluster and one data directory, one at a time for each worker.
+
+    Args:
+        cluster: where.
+        data_directory: sent once to every worker that is not ours; the jobs name it by its path here.
+    """
+
+    def __init__(self, cluster: Cluster, data_directory: Path) -> None:
+        self._cluster = cluster
+        self._data_directory = data_directory
+        self._data_sha256 = content_hash(data_directory) if cluster.address else ""
+        self._running: dict[Future, _Job] = {}
+        self._joining: dict[Future, str] = {}
+        self._waiting: list[_Job] = []  # for a second worker
+        self._last_seen: dict[str, tuple[float, float]] = {}  # worker -> by the scheduler's clock, by ours
+        self._looked = -math.inf
+        self._had_worker = time.monotonic()
+        self._look()
+
+    def __len__(self) -> int:
+        """Return the number of jobs under way."""
+        return len(self._running) + len(self._waiting)
+
+    @property
+    def num_free(self) -> int:
+        """Workers that wait for a job."""
+        return max(0, len(self._free()) - len(self._waiting))
+
+    def submit(self, key: int, function: Callable[..., Any], *arguments: Any) -> None:
+        """Give a job to a free worker; there must be one."""
+        self._start(_Job(key, function, arguments), self._free()[0])
+
+    def completed(self) -> list[tuple[int, Any]]:
+        """Wait a little, and return key and result of the jobs that have ended since, perhaps none.
+
+        Raises:
+            UserError: the scheduler is gone, or there is no worker, or a job's workers died again and again.
+            Exception: a job's own.
+        """
+        self._look()
+        for worker in self._free()[: len(self._waiting)]:
+            self._start(self._waiting.pop(0), worker)
+        futures = [*self._running, *self._joining]
+        if not futures:
+            time.sleep(0.1)
+            return []
+        try:
+            done = wait(futures, timeout=1, return_when="FIRST_COMPLETED").done
+        except TimeoutError:
+            return []
+        except CancelledError:
+            done = {future for future in futures if future.status in ("cancelled", "lost")}
+        for future in done & self._joining.keys():
+            self._go_on_joining(future, self._joining.pop(future))
+        return [
+            (self._running.pop(future).key, future.result())
+            for future in done & self._running.keys()
+            if not self._was_lost(future)
+        ]
+
+    def _start(self, job: _Job, worker: str) -> None:
+        job.worker = worker
+        if self._cluster.address:
+            future = self._submit(worker, perform, job.function, job.arguments, self._data_sha256)
+        else:
+            future = self._submit(worker, job.function, *job.arguments)
+        self._running[future] = job
+
+    def _submit(self, worker: str, function: Callable[..., Any], *arguments: Any) -> Future:
+        return self._cluster.client.submit(function, *arguments, workers=[worker], pure=False)
+
+    def _was_lost(self, future: Future) -> bool:
+        is_lost = future.status in ("cancelled", "lost") or (
+            future.status == "error" and isinstance(future.exception(), KilledWorker | CommClosedError)
+        )
+        if is_lost:
+            self._run_again(future)
+        return is_lost
+
+    def _run_again(self, future: Future) -> None:
+        job = self._running.pop(future)
+        future.release()
+        job.reruns += 1
+        if job.reruns > MAX_RERUNS:
+            raise UserError(
+                f"{self._cluster}: {job.reruns} workers died at one job, perhaps for want of memory; then {GO_ON}"
+            )
+        self._waiting.append(job)
+
+    def _free(self) -> list[str]:
+        busy = {job.worker for job in self._running.values()}
+        return [
+            worker
+            for worker in self._last_seen
+            if worker not in busy
+            and not self._is_frozen(worker)
+            and self._cluster.admitted.get(worker) == self._data_sha256
+        ]
+
+    def _is_frozen(self, worker: str) -> bool:
+        return time.monotonic() - self._last_seen[worker][1] > PATIENCE
+
+    def _look(self) -> None:
+        """Once a second: who has come, who is gone, who has frozen, and is there anybody left?"""
+        now = time.monotonic()
+        if now - self._looked < 1:
+            return
+        was_away = (
+            now - self._looked > PATIENCE / 2
+        )  # this process itself was stopped, by Ctrl-Z say: nobody is to blame
+        seen = self._cluster.last_seen()
+        self._looked = now = time.monotonic()
+        known = self._last_seen
+        self._last_seen = {
+            worker: known[worker] if worker in known and known[worker][0] == last and not was_away else (last, now)
+            for worker, last in seen.items()
+        }
+        for worker in self._last_seen.keys() - known.keys():
+            self._welcome(worker)
+        for future, job in list(self._running.items()):
+            if job.worker not in self._last_seen:
+                self._run_again(future)
+            elif self._is_frozen(job.worker):
+                _say(f"worker {job.worker}: no sign of life for {PATIENCE:g} s; its job goes to another")
+                self._run_again(future)
+        for future, worker in list(self._joining.items()):
+            if worker not in self._last_seen:
+                del self._joining[future]
+        if was_away or self._running or self._free() or self._joining:
+            self._had_worker = now
+        elif now - self._had_worker > PATIENCE:
+            refused = f" but {len(self._cluster.refused)} refused" if self._cluster.refused else ""
+            raise UserError(
+                f"{self._cluster}: no worker for {PATIENCE:g} s{refused}; start one (docs/cluster.md), then {GO_ON}"
+            )
+
+    def _welcome(self, worker: str) -> None:
+        if not self._cluster.address:
+            self._cluster.admitted[worker] = self._data_sha256
+        elif worker not in self._cluster.refused and self._cluster.admitted.get(worker) != self._data_sha256:
+            self._joining[self._submit(worker, join, self._data_sha256)] = worker
+
+    def _go_on_joining(self, future: Future, worker: str) -> None:
+        if future.status != "finished":
+            self._refuse(worker, f"it cannot run this project ({future.exception()}); install the project there")
+            return
+        if (answer := future.result()) is not None:  # of `join`; `receive` says nothing
+            theirs, has_data = answer
+            for name, version in versions().items():
+                if theirs.get(name) != version:
+                    self._refuse(worker, f"its {name} is {theirs.get(name)}, here {version}; install the same there")
+                    return
+            if not has_data:
+                contents = {path.name: read_bytes(path) for path in sorted(self._data_directory.iterdir())}
+                self._joining[self._submit(worker, receive, self._data_sha256, contents)] = worker
+                return
+        self._cluster.admitted[worker] = self._data_sha256
+
+    def _refuse(self, worker: str, reason: str) -> None:
+        self._cluster.refused.add(worker)
+        _say(f"worker {worker}: refused: {' '.join(reason.split())}, and restart it")
+
+
+def _say(line: str) -> None:
+    tqdm.write(line, file=sys.stderr)

@@ -1,0 +1,59 @@
+"""Outputs appear whole or not at all."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from mnist_core.files import writing
+from mnist_core.files.writing import output_directory
+
+
+def test_a_replaced_directory_is_never_missing(tmp_path):
+    """A reader looks while a writer replaces it a thousand times."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("needs renameat2")
+    path, missed, done = tmp_path / "models", [], threading.Event()
+
+    def look():
+        while not done.is_set():
+            if not (path / "a.txt").exists():
+                missed.append(1)
+
+    with output_directory(path) as directory:
+        (directory / "a.txt").write_text("0")
+    reader = threading.Thread(target=look)
+    reader.start()
+    for number in range(1000):
+        with output_directory(path) as directory:
+            (directory / "a.txt").write_text(str(number))
+    done.set()
+    reader.join()
+    assert not missed
+    assert (path / "a.txt").read_text() == "999"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["models"]
+
+
+def test_a_directory_is_replaced_where_the_system_cannot_exchange(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "_exchange", lambda first, second: False)
+    for content in ("old", "new"):
+        with output_directory(tmp_path / "models") as directory:
+            (directory / content).touch()
+    assert [entry.name for entry in (tmp_path / "models").iterdir()] == ["new"]
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next_and_nothing_else(tmp_path):
+    code = "import os, sys, pathlib; from mnist_core.files.writing import output_directory as o\n"
+    code += "with o(pathlib.Path(sys.argv[1])) as d: (d / 'x').touch(); os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", code, tmp_path / "1a"], check=False, cwd=Path(__file__).parents[2])
+    assert len(list(tmp_path.iterdir())) == 1
+    parent = tmp_path / f".1a.{os.getppid()}.abcdefgh"  # of a process that lives
+    others = [parent, tmp_path / ".1a.csv", tmp_path / ".1a.json.1.abcdefgh"]
+    for other in others:
+        other.mkdir()
+    with output_directory(tmp_path / "1a"):
+        pass
+    assert sorted(tmp_path.iterdir()) == sorted([*others, tmp_path / "1a"])

@@ -1,0 +1,55 @@
+"""A search is stopped in the middle, by Ctrl-C or because whoever ran it was killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[2]
+
+
+def processes_of(session):
+    """Return the commands of the living processes of a session."""
+    command = ["ps", "-s", str(session), "-o", "stat=,args="]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return [line for line in listed.splitlines() if not line.startswith("Z")]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ps knows sessions on Linux")
+@pytest.mark.parametrize("how", ["Ctrl-C", "parent killed"])
+def test_a_stage_that_is_stopped_says_how_to_go_on_and_leaves_no_process(small_project, how):
+    yaml = YAML(typ="safe")
+    params = yaml.load(small_project / "params.yaml")
+    params["profiles"]["quick"]["numpy"]["epochs"]["b"] = 2_000
+    yaml.dump(params, small_project / "params.yaml")
+    stage = [sys.executable, "-m", "stages.search", "--model", "2b", "--workers", "2"]
+    parent = subprocess.Popen(
+        ["sh", "-c", '"$@"; exit $?', "sh", *stage],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "DVC_STAGE": "search@2b"},
+        cwd=small_project,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    kept = small_project / ".dvc/tmp/mnist/search-2b"
+    deadline = time.monotonic() + 60
+    while not list(kept.glob("*.npz")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    if how == "Ctrl-C":
+        os.killpg(parent.pid, signal.SIGINT)
+    else:
+        parent.kill()
+    deadline = time.monotonic() + 15  # it takes less than three on an idle machine
+    while processes_of(parent.pid):
+        assert time.monotonic() < deadline, processes_of(parent.pid)
+        time.sleep(0.1)
+    line = "Interrupted; `dvc repro` goes on where it was"
+    printed = [part for part in parent.communicate()[1].split("\n") if part]
+    assert printed == [line] or (how == "parent killed" and not printed)  # then it has little time, and no reader
+    assert len(list(kept.glob("*.npz"))) == len(list(kept.iterdir()))  # whole files only
