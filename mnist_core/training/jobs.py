@@ -193,9 +193,7 @@ class Jobs:
         now = time.monotonic()
         if now - self._looked < 1:
             return
-        was_away = (
-            now - self._looked > PATIENCE / 2
-        )  # this process itself was stopped, by Ctrl-Z say: nobody is to blame
+        was_away = now - self._looked > AWAY  # stopped by Ctrl-Z, say: then nobody else is to blame
         seen = self._cluster.last_seen()
         self._looked = now = time.monotonic()
         known = self._last_seen

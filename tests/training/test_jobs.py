@@ -126,7 +126,7 @@ def test_a_scheduler_that_dies_or_has_no_workers_is_one_line(elsewhere, run, mon
         elsewhere.start_worker()
         monkeypatch.setattr(jobs, "PATIENCE", 60.0)
         monkeypatch.setattr(jobs, "ANSWER", 2.0)
-        long = replace(run, num_epochs=100_000)
+        long = replace(run, num_epochs=4_000)
         training = train_all(cluster, [long], description="")
         next(training)
         elsewhere.scheduler.kill()
