@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "numpy_nn": GROUND | {"networks"},
     "tensorflow_nn": GROUND | {"networks"},
     "registry": GROUND | {"networks", "numpy_nn", "tensorflow_nn"},
-    "export": GROUND | {"networks"},
+    "export": GROUND | {"networks", "tensorflow_nn"},
     "published": GROUND,
     "predict": GROUND | {"networks", "registry", "published"},
     "draw": GROUND | {"networks", "published"},
