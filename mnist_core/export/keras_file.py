@@ -7,9 +7,11 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import mnist_core.tensorflow_nn  # noqa: F401  starts TensorFlow up quietly, before Keras does
+
+# isort: split
 import keras
 
-import mnist_core.tensorflow_nn  # noqa: F401  starts TensorFlow up quietly, before Keras does
 from mnist_core.arrays import IMAGE_SHAPE, Shape, Weights
 from mnist_core.networks.architectures import Architecture, Convolution, Flatten, Linear, MaxPooling, operations
 
