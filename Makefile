@@ -45,7 +45,7 @@ experiments: $(READY) ## test errors and changed parameters of all experiments, 
 	dvc exp show --no-pager --only-changed --drop '.*' --keep 'Experiment|.*test_error$$|architectures|profile|data\.dataset'
 
 restore: $(READY) ## back to the committed results, whatever was run or changed in the pipeline's files
-	git checkout HEAD -- params.yaml dvc.lock metrics plots
+	git checkout HEAD -- $$(git ls-tree --name-only HEAD params.yaml dvc.lock metrics plots data/published)
 	git clean --quiet --force -d -- metrics plots data/published
 	dvc checkout --quiet --force --allow-missing
 

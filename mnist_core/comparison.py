@@ -48,9 +48,11 @@ def read_predictions(path: Path, *, num_images: int) -> tuple[tuple[int, ...], A
         if name not in arrays:
             raise UserError(f"{path}: no array {name}; {REMEDY}")
     probabilities, seeds = arrays["probabilities"], arrays["seeds"]
-    wanted = (len(seeds), num_images, NUM_CLASSES)
-    if probabilities.shape != wanted or not len(seeds):
+    wanted = (seeds.size, num_images, NUM_CLASSES)
+    if probabilities.shape != wanted or seeds.ndim != 1 or not seeds.size:
         raise UserError(f"{path}: probabilities have the shape {probabilities.shape}, not {wanted}; {REMEDY}")
+    if not np.isfinite(probabilities).all():
+        raise UserError(f"{path}: its probabilities are not all finite; {REMEDY}")
     return tuple(seeds.tolist()), probabilities
 
 

@@ -57,7 +57,7 @@ def _error(classifier: Classifier, split: Split) -> float:
 
 
 def summarise(evaluations: Sequence[Evaluation]) -> dict[str, float]:
-    """Return the mean and standard deviation (percent) over models of different seeds, named as in metrics/."""
+    """Return the mean and standard deviation (percent) over models of different seeds, named as in data/scores."""
     summary: dict[str, float] = {}
     for split in ("train_error", "test_error", "final_validation_error"):
         mean, std = mean_and_std([getattr(evaluation, split) for evaluation in evaluations])

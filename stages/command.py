@@ -49,7 +49,8 @@ class StageCommand(click.Command):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            click.echo("\nInterrupted; `dvc repro` goes on where it was", err=True)
+            goes_on = "; `dvc repro` goes on where it was" if "DVC_STAGE" in os.environ else ""
+            click.echo(f"\nInterrupted{goes_on}", err=True)
             raise click.exceptions.Exit(130) from None
         except UserError as error:
             raise click.ClickException(str(error)) from error

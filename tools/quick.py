@@ -21,7 +21,8 @@ def main() -> None:
     revision = _output("dvc", "exp", "list", "--rev", "HEAD", "--names-only")
     if NAME not in revision.split():
         raise UserError(f"{NAME}: DVC has no such experiment; run `dvc exp list`")
-    reference = _output("git", "for-each-ref", "--format=%(refname)", f"refs/exps/*/*/{NAME}").split()[-1]
+    head = _output("git", "rev-parse", "HEAD").strip()
+    reference = f"refs/exps/{head[:2]}/{head[2:]}/{NAME}"  # where DVC keeps the experiments of a commit
     click.echo(f"\nThe committed results:\n\n{_output('git', 'show', f'HEAD:{TABLE}')}")
     click.echo(f"This run, on a slice of the images:\n\n{_output('git', 'show', f'{reference}:{TABLE}')}")
     click.echo(f"It is the experiment {NAME}. `dvc exp apply {NAME}` brings its files here, `make restore` goes back.")

@@ -17,7 +17,7 @@ from mnist_core.files.reading import read_text
 from mnist_core.models import MODELS
 from mnist_core.networks.architectures import architecture_to_dicts, has_convolutions
 from mnist_core.networks.model_file import load_model
-from mnist_core.published import read_published
+from mnist_core.published import RECORD, read_published, sha256
 
 LARGEST_PAGE = 6_000_000  # bytes
 _HERE = Path(__file__).parent
@@ -35,7 +35,10 @@ def build_page(published: Path) -> str:
     """
     models, networks = [], []
     for name, record in read_published(published).items():
-        architecture, weights = load_model(published / f"{name}.npz")
+        path = published / f"{name}.npz"
+        if sha256(path) != record.sha256:
+            raise UserError(f"{path}: not the file that {RECORD} describes; run `dvc repro` to write it again")
+        architecture, weights = load_model(path)
         models.append(
             {
                 "name": name,

@@ -1,4 +1,4 @@
-"""The only room that opens files: outputs appear whole or not at all, and what cannot be read becomes one line.
+"""Reads files: what cannot be read becomes one line that names the file and says what to do.
 
 Readers know formats, not meanings: what a file must hold is said by whoever asks for it.
 """

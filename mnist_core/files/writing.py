@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from mnist_core.arrays import Array
+from mnist_core.errors import UserError
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -83,12 +84,18 @@ def scratch_directory() -> Iterator[Path]:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path)
-    # Beside, not in /tmp: a rename is atomic only within one file system.
-    with tempfile.TemporaryDirectory(
-        prefix=f".{path.name}.{os.getpid()}.", dir=path.parent, ignore_cleanup_errors=True
-    ) as parent:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)
+        # Beside, not in /tmp: a rename is atomic only within one file system.
+        prefix = f".{path.name}.{os.getpid()}."
+        scratch = tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent, ignore_cleanup_errors=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(
+            f"{path}: cannot be written ({reason}); make room for it or allow it, then run again"
+        ) from error
+    with scratch as parent:
         yield Path(parent) / path.name
 
 

@@ -29,7 +29,7 @@ class Classifier(Protocol):
 
         Returns:
             The mean over the M examples of the cross-entropy (nats), each measured before its step; not finite if
-            training diverged.
+            training failed.
         """
         ...
 

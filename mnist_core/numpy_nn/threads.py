@@ -46,8 +46,9 @@ class Crew:
 
 
 def default_num_threads() -> int:
-    """Return OMP_NUM_THREADS, which BLAS obeys too, or the number of cores."""
-    return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    """Return OMP_NUM_THREADS, which BLAS obeys too, or the number of cores if it is no positive number."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return (int(asked) if asked.isdecimal() else 0) or os.cpu_count() or 1
 
 
 @contextmanager

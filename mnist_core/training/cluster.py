@@ -83,7 +83,7 @@ def _connect(scheduler: str) -> Client:
     ours = versions()
     try:
         theirs = client.run_on_scheduler(versions)
-    except ImportError as error:
+    except (ImportError, AttributeError, OSError) as error:  # no project there, an older one, or a scheduler that died
         client.close()
         raise UserError(f"scheduler {scheduler}: {error}; install the project where it runs and restart it") from error
     for name, version in ours.items():

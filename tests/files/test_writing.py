@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mnist_core.errors import UserError
 from mnist_core.files import writing
 from mnist_core.files.writing import output_directory
 
@@ -57,3 +58,12 @@ def test_what_a_killed_run_left_is_removed_by_the_next_and_nothing_else(tmp_path
     with output_directory(tmp_path / "1a"):
         pass
     assert sorted(tmp_path.iterdir()) == sorted([*others, tmp_path / "1a"])
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "data").write_text("a file in the way")
+    with (
+        pytest.raises(UserError, match=r"data/1a: cannot be written \([^\n]*\); make room for it or allow it"),
+        output_directory(tmp_path / "data/1a"),
+    ):
+        pass

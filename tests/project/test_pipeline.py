@@ -230,3 +230,15 @@ def test_wrong_parameter_stops_the_pipeline_with_one_line(restored):
     assert "params.yaml: profiles.quick.numpy.batch_size: " in result.stderr
     assert "Traceback" not in result.stderr
     assert not (restored / "data/search/2b.json").exists()
+
+
+def test_the_lines_of_make_restore_bring_the_committed_results_back(project):
+    """Also a published model that changed, and a file that was not there."""
+    set_param(project, "profile", "paper")
+    (project / "data/published/2d.npz").write_bytes(b"changed")
+    (project / "metrics/new.csv").write_text("new")
+    makefile = (ROOT / "Makefile").read_text()
+    lines = makefile.split("\nrestore:")[1].split("\n\n")[0].splitlines()[1:]
+    for line in lines:
+        run(project, "sh", "-c", line.strip().replace("$$", "$"))
+    assert run(project, "git", "status", "--porcelain").stdout == ""

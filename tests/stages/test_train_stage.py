@@ -144,7 +144,7 @@ def test_a_fault_is_one_line_and_leaves_nothing(small_project, fault, message):
     assert outputs(small_project) == before
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", '{"ranking": []}', '{"ranking": [{"learning_rate": 0.1}]}'])
+@pytest.mark.parametrize("content", ["{}", "[]", '{"candidates": []}', '{"candidates": [{"learning_rate": 0.1}]}'])
 def test_a_choice_without_its_fields_is_one_line(small_project, content):
     choose(small_project, "2b")
     (small_project / "data/search/2b.json").write_text(content)
