@@ -51,6 +51,7 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
             output_directory(MODEL_FILES / model) as directory,
             output_file(PLOTS / "curves" / f"{model}.csv") as errors_path,
         ):
+            data_sha256 = load_manifest(setup.data_directory).sha256
             for seed, state in zip(seeds, training.states, strict=True):
                 provenance = Provenance(
                     model=model,
@@ -58,7 +59,7 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
                     learning_rate=training.candidate.learning_rate,
                     epochs=training.candidate.epochs,
                     batch_size=setup.batch_size,
-                    data_sha256=load_manifest(setup.data_directory).sha256,
+                    data_sha256=data_sha256,
                 )
                 _save(directory / f"seed_{seed}", setup, state, provenance)
             write_json(directory / HYPERPARAMETERS, _choice(model, training).model_dump())

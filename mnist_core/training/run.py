@@ -76,9 +76,9 @@ class TrainingState:
         return len(self.records) if self.failure is None else self.failure.epochs_survived
 
 
-def is_finished(run: TrainingRun, state: TrainingState | None) -> bool:
+def is_finished(run: TrainingRun, state: TrainingState) -> bool:
     """Return whether nothing is left to train."""
-    return state is not None and (state.failure is not None or len(state.records) >= run.num_epochs)
+    return state.failure is not None or len(state.records) >= run.num_epochs
 
 
 def initial_rng(seed: int) -> np.random.Generator:
