@@ -4,15 +4,17 @@ from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 
 import annotated_types
-from pydantic import Field, PositiveFloat, StrictInt, model_validator
+import psutil
+from pydantic import Field, PositiveFloat, StrictBool, StrictInt, model_validator
+from tqdm import tqdm
 
 from mnist_core.data.params import Count, DataParams, SplitSizes
 from mnist_core.files.reading import Section, read_yaml, validate
 from mnist_core.models import framework_and_letter
-from mnist_core.networks.architectures import Architecture, CheckedArchitecture
+from mnist_core.networks.architectures import Architecture, CheckedArchitecture, operations, training_bytes
 
 Rate: TypeAlias = Annotated[PositiveFloat, Field(allow_inf_nan=False, strict=True)]
-Seed: TypeAlias = Annotated[StrictInt, annotated_types.Ge(0)]
+Seed: TypeAlias = Annotated[StrictInt, annotated_types.Interval(ge=0, lt=2**32)]
 
 
 class GridSearch(Section):
@@ -28,7 +30,7 @@ class ProbeSearch(Section):
 
     strategy: Literal["probe"]
     largest_learning_rate: Rate
-    num_learning_rates: Count
+    num_learning_rates: Annotated[Count, annotated_types.Le(10)]
     seed: Seed
 
 
@@ -115,6 +117,7 @@ class Params(Section):
     """The whole of params.yaml."""
 
     profile: str
+    fast: StrictBool
     data: DataParams
     architectures: ArchitecturesParams
     profiles: Annotated[dict[str, ProfileParams], Field(min_length=1)]
@@ -123,6 +126,21 @@ class Params(Section):
     def _known_profile(self) -> Self:
         if self.profile not in self.profiles:
             raise ValueError(f"profile: {self.profile!r} is none of {', '.join(self.profiles)}")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_memory(self) -> Self:
+        memory = psutil.virtual_memory().total
+        batch_size = min(max(self.active.tensorflow.batch_size, self.active.numpy.batch_size), self.active.data.train)
+        for letter, architecture in self.architectures:
+            sizes = {step.name: training_bytes(step, batch_size) for step in operations(architecture)}
+            if (needed := sum(sizes.values())) > memory:
+                largest = max(sizes, key=sizes.__getitem__)
+                raise ValueError(
+                    f"architectures.{letter}: training with batches of {batch_size} would take"
+                    f" {tqdm.format_sizeof(needed, 'B')}, most of it for {largest};"
+                    f" this machine has {tqdm.format_sizeof(memory, 'B')}: make it smaller"
+                )
         return self
 
     @property

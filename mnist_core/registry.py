@@ -14,6 +14,7 @@ def build_classifier(
     input_shape: Shape = IMAGE_SHAPE,
     dtype: str = "float32",
     num_threads: int | None = None,
+    fast: bool = True,
 ) -> Classifier:
     """Build a network that starts from a copy of these weights; fresh ones come from `initializers.initial_weights`.
 
@@ -26,6 +27,7 @@ def build_classifier(
         num_threads: for NumPy's networks with convolutions, which then compute the same bytes on any number, only
             faster on more; by default OMP_NUM_THREADS or all cores. The others leave threads to BLAS or TensorFlow,
             which add in another order on another number of them.
+        fast: for NumPy: false takes the readable layers alone, see `numpy_nn.build.build_network`.
 
     Raises:
         ValueError: the layers do not end in ten logits, or the weights do not fit them.
@@ -36,4 +38,6 @@ def build_classifier(
         return TensorFlowClassifier(architecture, weights, input_shape=input_shape, dtype=dtype)
     from mnist_core.numpy_nn.classifier import NumPyClassifier
 
-    return NumPyClassifier(architecture, weights, input_shape=input_shape, dtype=dtype, num_threads=num_threads)
+    return NumPyClassifier(
+        architecture, weights, input_shape=input_shape, dtype=dtype, num_threads=num_threads, fast=fast
+    )

@@ -17,7 +17,6 @@ from mnist_core.candidates import Candidate, Probe, Trial, rank
 from mnist_core.errors import UserError
 from mnist_core.metrics import cross_entropy, is_constant, percent
 from mnist_core.params import GridSearch, SearchParams
-from mnist_core.registry import build_classifier
 from mnist_core.training.checkpoints import Checkpoints
 from mnist_core.training.cluster import threads_per_job, train_all
 from mnist_core.training.jobs import Cluster
@@ -163,10 +162,7 @@ def learns_in_one_epoch(run: TrainingRun, num_threads: int | None = None) -> boo
     train = cached_dataset(run.setup.data_directory).train
 
     def logits(weights: Weights) -> Array:
-        setup = run.setup
-        return build_classifier(setup.framework, setup.architecture, weights, num_threads=num_threads).predict_logits(
-            train.images
-        )
+        return run.setup.classifier(weights, num_threads).predict_logits(train.images)
 
     untrained = run.initial_state()
     trained = advance(run, untrained, 1, num_threads)

@@ -17,8 +17,8 @@ def main() -> None:
     params = load_params(PARAMS)
     architectures = dict(params.architectures)
     check = params.active.gradcheck
-    record = check_gradients(architectures, seeds=check.seeds, tolerance=check.tolerance)
     with output_file(METRICS / "gradients.json") as path:
+        record = check_gradients(architectures, seeds=check.seeds, tolerance=check.tolerance)
         path.write_text(to_json(record), encoding="utf-8")
 
 

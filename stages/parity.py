@@ -18,9 +18,9 @@ def main(workers: int | None, scheduler: str | None) -> None:
     """Compare 1x with 2x from equal weights on equal batches, with the active profile's `parity` in params.yaml."""
     params = load_params(PARAMS)
     architectures = dict(params.architectures)
-    with open_cluster(num_workers=workers, scheduler=scheduler) as cluster:
-        records, curves = compare_twins(cluster, architectures, PREPARED.resolve(), params.active.parity)
     with output_file(METRICS / "parity.json") as metrics, output_file(PLOTS / "parity.csv") as plot:
+        with open_cluster(num_workers=workers, scheduler=scheduler) as cluster:
+            records, curves = compare_twins(cluster, architectures, PREPARED.resolve(), params.active.parity)
         metrics.write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
         write_csv(curves, plot)
 

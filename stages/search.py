@@ -18,7 +18,11 @@ def main(model: str, workers: int | None, scheduler: str | None) -> None:
     """Train every candidate learning rate and record the best (learning rate, epoch)."""
     params = load_params(PARAMS)
     setup = training_setup(model, params)
-    with kept(CHECKPOINTS / f"search-{model}") as checkpoints:
+    with (
+        kept(CHECKPOINTS / f"search-{model}") as checkpoints,
+        output_file(SEARCH / f"{model}.json") as choice_path,
+        output_file(PLOTS / "search" / f"{model}.csv") as curves_path,
+    ):
         with open_cluster(num_workers=workers, scheduler=scheduler) as cluster:
             result = search(
                 cluster,
@@ -28,12 +32,8 @@ def main(model: str, workers: int | None, scheduler: str | None) -> None:
                 description=f"search {model}",
                 checkpoints=checkpoints,
             )
-        with (
-            output_file(SEARCH / f"{model}.json") as choice_path,
-            output_file(PLOTS / "search" / f"{model}.csv") as curves_path,
-        ):
-            write_json(choice_path, {"model": model} | result.to_json())
-            write_csv(result.curves, curves_path)
+        write_json(choice_path, {"model": model} | result.to_json())
+        write_csv(result.curves, curves_path)
     best = result.candidates[0]
     click.echo(
         f"{model}: learning rate {best.learning_rate:g}, {best.epochs} epochs,"

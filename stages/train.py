@@ -1,5 +1,6 @@
 """Stage train: train a model with the best candidate of the search, once for each seed, and save it."""
 
+from math import prod
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ from mnist_core.candidates import Choice, FailedCandidate, read_search
 from mnist_core.data.dataset import load_manifest
 from mnist_core.files.writing import output_directory, output_file, write_csv, write_json
 from mnist_core.final_training import FinalTraining, PassedOver, train_seeds
+from mnist_core.networks.architectures import parameter_shapes
 from mnist_core.networks.model_file import Provenance, save_model
 from mnist_core.params import load_params
 from mnist_core.training.checkpoints import kept
@@ -17,6 +19,8 @@ from mnist_core.training.history import EpochRecord, curves_frame, history_frame
 from mnist_core.training.run import TrainingSetup, TrainingState
 from stages.command import CHECKPOINTS, HYPERPARAMETERS, MODEL_FILES, PARAMS, PLOTS, SEARCH, StageCommand
 from stages.training import cluster_options, model_option, training_setup
+
+_BYTES_PER_WEIGHT = 12  # float32 in the .npz, the .keras and the checkpoint
 
 
 @click.command(cls=StageCommand)
@@ -36,7 +40,12 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
             f" Test error: {record.errors['test']:.5f}"
         )
 
-    with kept(CHECKPOINTS / f"train-{model}") as checkpoints:
+    size = len(seeds) * _BYTES_PER_WEIGHT * sum(map(prod, parameter_shapes(setup.architecture).values()))
+    with (
+        kept(CHECKPOINTS / f"train-{model}") as checkpoints,
+        output_directory(MODEL_FILES / model, size=size) as directory,
+        output_file(PLOTS / "curves" / f"{model}.csv") as errors_path,
+    ):
         with open_cluster(num_workers=workers, scheduler=scheduler) as cluster:
             training = train_seeds(
                 cluster,
@@ -47,23 +56,19 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
                 on_epoch=print_epoch if verbose else None,
                 checkpoints=checkpoints,
             )
-        with (
-            output_directory(MODEL_FILES / model) as directory,
-            output_file(PLOTS / "curves" / f"{model}.csv") as errors_path,
-        ):
-            data_sha256 = load_manifest(setup.data_directory).sha256
-            for seed, state in zip(seeds, training.states, strict=True):
-                provenance = Provenance(
-                    model=model,
-                    seed=seed,
-                    learning_rate=training.candidate.learning_rate,
-                    epochs=training.candidate.epochs,
-                    batch_size=setup.batch_size,
-                    data_sha256=data_sha256,
-                )
-                _save(directory / f"seed_{seed}", setup, state, provenance)
-            write_json(directory / HYPERPARAMETERS, _choice(model, training).model_dump())
-            write_csv(curves_frame([state.records for state in training.states]), errors_path)
+        data_sha256 = load_manifest(setup.data_directory).sha256
+        for seed, state in zip(seeds, training.states, strict=True):
+            provenance = Provenance(
+                model=model,
+                seed=seed,
+                learning_rate=training.candidate.learning_rate,
+                epochs=training.candidate.epochs,
+                batch_size=setup.batch_size,
+                data_sha256=data_sha256,
+            )
+            _save(directory / f"seed_{seed}", setup, state, provenance)
+        write_json(directory / HYPERPARAMETERS, _choice(model, training).model_dump())
+        write_csv(curves_frame([state.records for state in training.states]), errors_path)
     for passed_over in training.passed_over:
         click.echo(f"{model}: {passed_over}; the next best of the search was taken")
     last = training.states[0].records[-1].errors

@@ -22,9 +22,9 @@ def cluster_options(function: Callable[P, R]) -> Callable[P, R]:
     """Add --workers and --scheduler, which say where training jobs run and never change their results."""
     function = click.option(
         "--workers",
-        type=click.IntRange(min=1),
+        type=click.IntRange(min=0),
         envvar="MNIST_WORKERS",
-        help="Local worker processes; default: one a core.",
+        help="Local worker processes; default: one a core. With 0 all runs in this one, for a debugger.",
     )(function)
     return click.option(
         "--scheduler", envvar="MNIST_SCHEDULER", help="Address of a Dask scheduler to use instead of local workers."
@@ -38,4 +38,5 @@ def training_setup(model: str, params: Params) -> TrainingSetup:
         architecture=params.architecture(model),
         data_directory=PREPARED.resolve(),
         batch_size=params.active.framework(model).batch_size,
+        fast=params.fast,
     )

@@ -1,22 +1,24 @@
 """Writes files, whole or not at all."""
 
 import ctypes
+import errno
 import glob
 import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from mnist_core.arrays import Array
-from mnist_core.errors import UserError
+from mnist_core.errors import UserError, printable
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -51,27 +53,37 @@ def write_arrays(path: Path, arrays: dict[str, Array]) -> None:
 
 
 @contextmanager
-def output_directory(path: Path) -> Iterator[Path]:
+def output_directory(path: Path, *, size: int = 0) -> Iterator[Path]:
     """Give an empty directory beside `path` that replaces `path` once the block has succeeded, and is removed if not.
 
     A failure, Ctrl-C included, leaves `path` as it was. Where the system can exchange two names, `path` never misses.
+    Long work belongs inside the block: where nothing can be written, it does not start.
+
+    Args:
+        path: the directory.
+        size: bytes that will be written; so many must be free.
+
+    Raises:
+        UserError: the directory cannot be made, or a file in it cannot be written, for want of room or permission.
     """
-    with _beside(path) as temporary:
+    with _beside(path, size) as temporary:
         temporary.mkdir()  # a child: mkdtemp's own directory is closed to other users
         yield temporary
         if _exchange(temporary, path):
             return
-        if path.exists():
-            path.rename(temporary.with_name(f"{path.name}.old"))  # removed at the end, with what is around it
-        temporary.rename(path)
+        with _writing(path):
+            if path.exists():
+                path.rename(temporary.with_name(f"{path.name}.old"))  # removed at the end, with what is around it
+            temporary.rename(path)
 
 
 @contextmanager
 def output_file(path: Path) -> Iterator[Path]:
-    """Give a file name beside `path` that becomes `path` once the block has succeeded, and is removed if not."""
+    """Give a file name beside `path` that becomes `path` once the block has succeeded; as `output_directory`."""
     with _beside(path) as temporary:  # the same name: writers such as Keras go by the suffix
         yield temporary
-        temporary.replace(path)
+        with _writing(path):
+            temporary.replace(path)
 
 
 @contextmanager
@@ -83,20 +95,36 @@ def scratch_directory() -> Iterator[Path]:
 
 
 @contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    try:
+def _beside(path: Path, size: int = 0) -> Iterator[Path]:
+    with _writing(path):  # whatever the reason
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path)
         # Beside, not in /tmp: a rename is atomic only within one file system.
         prefix = f".{path.name}.{os.getpid()}."
         scratch = tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent, ignore_cleanup_errors=True)
+    with scratch as parent, _writing(path, _NO_ROOM):
+        if (free := shutil.disk_usage(parent).free) < size:
+            needed, free_size = (tqdm.format_sizeof(number, "B") for number in (size, free))
+            raise OSError(errno.ENOSPC, f"{needed} needed, {free_size} free")
+        yield Path(parent) / path.name
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""What cannot be a fault of the program that writes: the disk, the quota or the size limit of files is used up."""
+
+
+@contextmanager
+def _writing(path: Path, reasons: Container[int] | None = None) -> Iterator[None]:
+    """Turn what the file system refuses, for one of the reasons if there are any, into one line."""
+    try:
+        yield
     except OSError as error:
-        reason = error.strerror or str(error)
+        if reasons is not None and error.errno not in reasons:
+            raise
+        reason = error.strerror or printable(error)
         raise UserError(
             f"{path}: cannot be written ({reason}); make room for it or allow it, then run again"
         ) from error
-    with scratch as parent:
-        yield Path(parent) / path.name
 
 
 def _remove_leftovers(path: Path) -> None:

@@ -209,6 +209,19 @@ def parameter_shapes(architecture: Architecture, input_shape: Shape = IMAGE_SHAP
     return shapes
 
 
+def training_bytes(step: Operation, batch_size: int) -> int:
+    """Return about how many bytes a step takes in training: kernel, padded input, output, and as much for gradients."""
+    numbers = prod(step.output_shape)
+    if isinstance(step, Convolution | MaxPooling):
+        spec = step.spec
+        window = spec.kernel_size if isinstance(spec, Conv2D) else spec.pool_size
+        *sizes, channels = step.input_shape
+        padded = [size + sum(window_padding(size, window, spec.stride, spec.padding)) for size in sizes]
+        numbers += prod(padded) * channels
+    kernel = prod(step.kernel_shape) if isinstance(step, Convolution | Linear) else 0
+    return 2 * 4 * (kernel + batch_size * numbers)
+
+
 def window_output_size(size: int, window: int, stride: int, padding: Padding) -> int:
     """Return how many windows fit along one axis of `size` pixels (TensorFlow's padding rules)."""
     return -(-size // stride) if padding == "same" else (size - window) // stride + 1

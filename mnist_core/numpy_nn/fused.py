@@ -3,8 +3,8 @@
 It computes what `layers.Conv2D` (stride 1, same padding, odd kernel), `layers.ReLU` and `layers.MaxPool2D` (2, stride
 2, same padding) compute in turn, which the tests compare it with. Three ideas make it fast:
 
-1. Images last. Arrays are (H, W, C, N). The k rows that a row of outputs sees are gathered column by column; then the
-   patches of im2col are overlapping *views* of that copy, k columns each, and only rows are copied.
+1. Images last. Arrays are (H, W, C, N). The K rows that a row of outputs sees are gathered column by column; then the
+   patches of im2col are overlapping *views* of that copy, K columns each, and only rows are copied.
 2. One row of windows at a time: what lies between the gathered rows and the pooled row stays in the processor's cache.
 3. Bias and ReLU come after the maximum, on a quarter of the data: both are non-decreasing and the same for all four
    values, so max(relu(a_m + b)) = relu(max(a_m) + b).
@@ -45,14 +45,14 @@ class Convolution(Protocol):
         """Add what the gradient in `windows` gives to the kernel's gradient and, if asked, to `grad_inputs`."""
 
     def grad_kernel(self) -> Array:
-        """Return dL/dK, when all rows have been added."""
+        """Return the kernel's gradient, when all rows have been added."""
         ...
 
 
 class ConvReLUPool:
     """Y = maxpool(relu(conv(X))): (H, W, in_channels, N) -> (ceil(H/2), ceil(W/2), out_channels, N).
 
-    The kernel is (k, k, in_channels, out_channels) with k odd, the bias (out_channels,). Of equal maxima the first in
+    The kernel is (K, K, in_channels, out_channels) with K odd, the bias (out_channels,). Of equal maxima the first in
     row-major order is the winner, as in `layers.MaxPool2D`. Outputs and input gradients are valid until the next call.
     """
 
@@ -105,7 +105,7 @@ class ConvReLUPool:
 
 
 class DirectConvolution:
-    """With the kernel as a matrix K (F, k * k * C) and a patch P (k * k * C, N) for every output: Y = K P."""
+    """With the kernel as a matrix M (F, K * K * C) and a patch P (K * K * C, N) for every output: Y = M P."""
 
     def __init__(self, shape: Shape, kernel: Array, training: bool) -> None:
         height, width, channels, num_images = shape
@@ -117,7 +117,7 @@ class DirectConvolution:
         self._interior = self._padded[pad : pad + height]
         columns = 2 * num_windows + size - 1
         gathered = np.zeros((num_rows if training else 1, 2, columns, size, channels, num_images), dtype)
-        self._gathered = gathered[:, :, pad : pad + width].swapaxes(2, 3)  # (num_rows, 2, k, W, C, N)
+        self._gathered = gathered[:, :, pad : pad + width].swapaxes(2, 3)  # (num_rows, 2, K, W, C, N)
         self._patches = left_and_right(overlapping_columns(gathered.reshape(*gathered.shape[:3], -1, num_images), size))
         self.windows = np.zeros((2, 2, num_windows, filters, num_images), dtype)
         self._products = np.zeros((2, 2, num_windows, filters, size * size * channels), dtype)
@@ -131,14 +131,14 @@ class DirectConvolution:
         self._grad_matrix = np.zeros_like(self._matrix)
 
     def forward(self, i: int) -> None:
-        """Gather the k rows that each of the two rows of outputs sees, and multiply."""
+        """Gather the K rows that each of the two rows of outputs sees, and multiply."""
         slot, size = i % len(self._gathered), len(self._gathered[0, 0])
         for a in range(2):
             self._gathered[slot, a] = self._padded[2 * i + a : 2 * i + a + size]
         np.matmul(self._matrix, self._patches[slot], out=self.windows)
 
     def backward(self, i: int, *, to_inputs: bool) -> None:
-        """Given G = dL/dY: dL/dK is the sum of G P^T; dL/dP = K^T G is added to the pixels of the patch (scatter)."""
+        """Given D = dL/dY: dL/dM is the sum of D P^T; dL/dP = M^T D is added to the pixels of the patch (scatter)."""
         np.matmul(self.windows, self._patches[i].swapaxes(3, 4), out=self._products)
         self._grad_matrix += self._products.sum(axis=(0, 1, 2))
         if not to_inputs:
@@ -152,7 +152,7 @@ class DirectConvolution:
             self._grad_padded[2 * i + a + u, b + v :: 2][:num_windows] += grad_patches[a, b, :, v, u]
 
     def grad_kernel(self) -> Array:
-        """Return dL/dK in the kernel's own order."""
+        """Return dL/dM in the kernel's own order."""
         size, _, channels, filters = self._kernel_shape
         grad_kernel = self._grad_matrix.reshape(filters, size, size, channels)
         return np.ascontiguousarray(grad_kernel.transpose(2, 1, 3, 0))

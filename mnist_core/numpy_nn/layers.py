@@ -162,8 +162,8 @@ class _Windows:
 class Conv2D:
     """Cross-correlation as one matrix product over patches (im2col).
 
-    Every window of the padded input becomes one row of a patch matrix P (N * out_height * out_width, k * k *
-    in_channels); with the kernel as a matrix K (k * k * in_channels, out_channels) the layer is Y = P K + b. Padding
+    Every window of the padded input becomes one row of a patch matrix P (N * out_height * out_width, K * K *
+    in_channels); with the kernel as a matrix M (K * K * in_channels, out_channels) the layer is Y = P M + b. Padding
     follows TensorFlow: "same" gives ceil(size / stride) outputs, an odd pixel of padding goes below and to the right.
     """
 
@@ -176,13 +176,13 @@ class Conv2D:
         """Map (N, H, W, in_channels) to (N, out_height, out_width, out_channels)."""
         kernel = self.parameters["kernel"]
         self._windows = _Windows(inputs.shape, kernel.shape[0], self._stride, self._padding)
-        windows = self._windows.view(self._windows.pad(inputs, 0))  # (N, out_h, out_w, C, k, k)
-        self._patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, kernel[..., 0].size)  # rows ordered like K
+        windows = self._windows.view(self._windows.pad(inputs, 0))  # (N, out_h, out_w, C, K, K)
+        self._patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, kernel[..., 0].size)  # like the rows of M
         outputs: Array = self._patches @ kernel.reshape(-1, kernel.shape[3]) + self.parameters["bias"]
         return outputs.reshape(*windows.shape[:3], -1)
 
     def backward(self, grad_output: Array) -> Array:
-        """Given G = dL/dY as a matrix like Y: dL/dK = P^T G, dL/db = sum of the rows of G, dL/dP = G K^T.
+        """Given G = dL/dY as a matrix like Y: dL/dM = P^T G, dL/db = sum of the rows of G, dL/dP = G M^T.
 
         dL/dX adds every entry of dL/dP back to the pixel that it was copied from.
         """

@@ -6,18 +6,17 @@ from mnist_core.arrays import Array
 
 
 def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
-    """Return the batch mean of -log softmax(z)_y and its gradient.
+    """Return the batch mean of -log p_t, where p = softmax(z) and t is the label, and its gradient.
 
-    With p = softmax(z) and t the one-hot label, the gradient of one example's loss is p - t; the mean over N examples
-    divides it by N (docs/derivations.md). The maximum is subtracted from the logits first: it cancels in the ratio and
-    keeps exp from overflowing.
+    The gradient of one example's loss is p_k - [k = t]; the mean over N examples divides it by N (docs/derivations.md).
+    The maximum is subtracted from the logits first: it cancels in the ratio and keeps exp from overflowing.
 
     Args:
         logits: (N, classes).
         labels: integers (N,).
 
     Returns:
-        The mean loss in nats, and dL/dlogits shaped and typed like `logits`.
+        The mean loss L in nats, and dL/dZ shaped and typed like the logits Z.
     """
     rows = np.arange(len(labels))
     largest = np.ascontiguousarray(logits.T).max(axis=0)  # along long rows: three times faster than logits.max(axis=1)

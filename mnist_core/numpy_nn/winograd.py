@@ -80,7 +80,7 @@ class WinogradConvolution:
         rows[3] = t[3]
 
     def grad_kernel(self) -> Array:
-        """Return dL/dK: the adjoint of the kernel's transform."""
+        """Return the gradient of the kernel: the adjoint of its transform."""
         grad_kernels = self._grad_kernels.reshape(*self._grad_kernels.shape[:2], 3, -1)
         grad_kernel = np.tensordot(_KERNEL_TRANSFORM.T.astype(grad_kernels.dtype), grad_kernels, 1)  # (3, F, 3, C)
         return np.ascontiguousarray(grad_kernel.transpose(0, 2, 3, 1))

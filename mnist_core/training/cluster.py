@@ -50,7 +50,8 @@ def open_cluster(*, num_workers: int | None = None, scheduler: str | None = None
     """Connect to the scheduler at an address, or start local workers and stop them afterwards.
 
     Args:
-        num_workers: local worker processes; by default one for each core that this process may use.
+        num_workers: local worker processes; by default one for each core that this process may use. With 0, jobs run
+            in a thread of this process, where a debugger sees them.
         scheduler: address of a running Dask scheduler, such as "tls://10.0.0.1:8786"; see docs/cluster.md.
 
     Raises:
@@ -65,7 +66,7 @@ def open_cluster(*, num_workers: int | None = None, scheduler: str | None = None
         with (
             scratch_directory() as scratch,
             dask.config.set(_CONFIG),
-            _start_workers(num_workers or CPU_COUNT, scratch) as workers,
+            _start_workers(CPU_COUNT if num_workers is None else num_workers, scratch) as workers,
             Client(workers) as client,
         ):
             yield Cluster(client)
@@ -104,7 +105,8 @@ def _start_workers(num_workers: int, scratch: Path) -> LocalCluster:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         return LocalCluster(
-            n_workers=num_workers,
+            n_workers=num_workers or 1,
+            processes=num_workers > 0,
             threads_per_worker=1,
             memory_limit=0,
             silence_logs=logging.CRITICAL,

@@ -15,7 +15,6 @@ import numpy as np
 from mnist_core.data.dataset import Dataset, Split, load_dataset
 from mnist_core.metrics import error_rate
 from mnist_core.networks.classifier import Classifier
-from mnist_core.registry import build_classifier
 from mnist_core.training.divergence import Failure, find_failure, is_finite
 from mnist_core.training.history import EpochRecord
 from mnist_core.training.run import TrainingRun, TrainingState, shuffling_rng
@@ -32,7 +31,7 @@ def advance(run: TrainingRun, state: TrainingState, num_epochs: int, num_threads
         num_threads: see `registry.build_classifier`.
     """
     dataset = cached_dataset(run.setup.data_directory)
-    classifier = build_classifier(run.setup.framework, run.setup.architecture, state.weights, num_threads=num_threads)
+    classifier = run.setup.classifier(state.weights, num_threads)
     weights, records = state.weights, list(state.records)
     for epoch in range(len(records) + 1, min(len(records) + num_epochs, run.num_epochs) + 1):
         loss = train_one_epoch(classifier, dataset.train, run, epoch)

@@ -11,7 +11,9 @@ import numpy as np
 from mnist_core.arrays import Weights
 from mnist_core.models import Framework
 from mnist_core.networks.architectures import Architecture
+from mnist_core.networks.classifier import Classifier
 from mnist_core.networks.initializers import initial_weights
+from mnist_core.registry import build_classifier
 from mnist_core.training.divergence import Failure
 from mnist_core.training.history import EpochRecord
 
@@ -25,12 +27,18 @@ class TrainingSetup:
         architecture: the layers.
         data_directory: prepared data, see `data.dataset.load_dataset`; an absolute path, for processes elsewhere.
         batch_size: examples a step.
+        fast: see `registry.build_classifier`.
     """
 
     framework: Framework
     architecture: Architecture
     data_directory: Path
     batch_size: int
+    fast: bool = True
+
+    def classifier(self, weights: Weights, num_threads: int | None = None) -> Classifier:
+        """Build the network with these weights; `num_threads` as in `registry.build_classifier`."""
+        return build_classifier(self.framework, self.architecture, weights, num_threads=num_threads, fast=self.fast)
 
 
 @dataclass(frozen=True)

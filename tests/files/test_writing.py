@@ -1,5 +1,6 @@
 """Outputs appear whole or not at all."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from mnist_core.errors import UserError
 from mnist_core.files import writing
-from mnist_core.files.writing import output_directory
+from mnist_core.files.writing import output_directory, output_file
 
 
 def test_a_replaced_directory_is_never_missing(tmp_path):
@@ -67,3 +68,38 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
         output_directory(tmp_path / "data/1a"),
     ):
         pass
+
+
+def test_what_does_not_fit_is_refused_before_the_work(tmp_path):
+    size, work = 1 << 60, []
+    with (
+        pytest.raises(UserError, match=r"1a: cannot be written \(1\.15EB needed, [\d.]+[kMGTP]?B free\); make room"),
+        output_directory(tmp_path / "1a", size=size),
+    ):
+        work.append(1)
+    assert not work
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS])
+def test_a_disk_that_fills_up_is_one_line_and_leaves_what_was(tmp_path, reason):
+    path = tmp_path / "a.json"
+    path.write_text("old")
+    with (
+        pytest.raises(UserError, match=rf"a.json: cannot be written \({os.strerror(reason)}\); make room"),
+        output_file(path),
+    ):
+        raise OSError(reason, os.strerror(reason))
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_other_faults_inside_keep_their_traceback(tmp_path):
+    with pytest.raises(ConnectionError), output_file(tmp_path / "a.json"):
+        raise ConnectionError(errno.ECONNRESET, "reset")
+
+
+def test_a_directory_in_the_place_of_a_file_is_one_line(tmp_path):
+    (tmp_path / "a.json/b").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"a.json: cannot be written \("), output_file(tmp_path / "a.json") as path:
+        path.touch()
