@@ -13,7 +13,7 @@ from mnist_core.networks.architectures import Dense
 from mnist_core.params import GridSearch, ProbeSearch
 from mnist_core.registry import build_classifier
 from mnist_core.search import _tenths, choose, learns_in_one_epoch, probe_downward, search
-from mnist_core.training import loop as training
+from mnist_core.training import run as run_module
 from mnist_core.training.divergence import Failure
 from mnist_core.training.history import EpochRecord
 from mnist_core.training.loop import cached_dataset
@@ -142,12 +142,11 @@ def test_a_probe_gets_all_cores(linear, monkeypatch):
     probe_downward(client, linear, 10, seed=7)
     assert client.threads == [(client, 1)]
 
-    def load(*arguments, num_threads):
+    def load(*arguments, num_threads, fast):
         threads.append(num_threads)
-        return build_classifier(*arguments, num_threads=num_threads)
+        return build_classifier(*arguments, num_threads=num_threads, fast=fast)
 
-    monkeypatch.setattr(search_module, "build_classifier", load)
-    monkeypatch.setattr(training, "build_classifier", load)
+    monkeypatch.setattr(run_module, "build_classifier", load)
     learns_in_one_epoch(TrainingRun(linear, learning_rate=0.1, num_epochs=1, seed=99), 3)
     assert threads == [3, 3, 3]  # to train, and for the loss after and before
 

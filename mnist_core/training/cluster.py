@@ -21,7 +21,7 @@ from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
 from tqdm import tqdm
 
-from mnist_core.errors import UserError
+from mnist_core.errors import UserError, printable
 from mnist_core.files.writing import scratch_directory
 from mnist_core.training.checkpoints import Checkpoints
 from mnist_core.training.jobs import GO_ON, Cluster, Jobs
@@ -115,11 +115,17 @@ def _start_workers(num_workers: int, scratch: Path) -> LocalCluster:
             local_directory=str(scratch),
         )
     except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
+        reason = printable(f"{error}: {_root_of(error)}")
         raise UserError(f"local workers cannot be started ({reason}); see to it, then {GO_ON}") from error
     finally:
         if in_main_thread:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _root_of(error: BaseException) -> BaseException:
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return error
 
 
 def _start_resource_tracker() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from mnist_core.networks.architectures import Dense, operations
 from mnist_core.training import loop as training
+from mnist_core.training import run as run_module
 from mnist_core.training.divergence import Failure
 from mnist_core.training.loop import advance, cached_dataset, loaded_dataset
 from mnist_core.training.run import TrainingRun, TrainingState, initial_rng, is_finished, shuffling_rng
@@ -78,11 +79,13 @@ def test_divergence_on_several_threads_warns_nobody(run):  # pytest makes an err
 
 
 def test_the_number_of_threads_is_handed_on(run, monkeypatch):
-    asked, load = [], training.build_classifier
+    asked, load = [], run_module.build_classifier
     monkeypatch.setattr(
-        training,
+        run_module,
         "build_classifier",
-        lambda *arguments, num_threads: asked.append(num_threads) or load(*arguments, num_threads=num_threads),
+        lambda *arguments, num_threads, fast: (
+            asked.append(num_threads) or load(*arguments, num_threads=num_threads, fast=fast)
+        ),
     )
     begin(run, 1, num_threads=2)
     begin(run, 1)
