@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 
 from mnist_core.data.dataset import save_dataset
 from mnist_core.networks.architectures import Dense
@@ -14,6 +15,8 @@ from mnist_core.training.cluster import open_cluster
 from mnist_core.training.run import TrainingRun, TrainingSetup
 from tests.browser import CHROMIUM
 from tests.digits import mnist_files, trained_dense_network
+
+ROOT = Path(__file__).parents[1]
 
 
 def pytest_runtest_setup(item):
@@ -45,6 +48,22 @@ def prepared(tmp_path_factory):
         splits[name] = images, labels
     save_dataset(directory, splits)
     return directory
+
+
+@pytest.fixture
+def small_project(tmp_path, monkeypatch, prepared):
+    """A directory, the current one, with prepared images and a params.yaml of few epochs and the seeds 1 and 2."""
+    shutil.copytree(prepared, tmp_path / "data/prepared")
+    yaml = YAML(typ="safe")
+    params = yaml.load(ROOT / "params.yaml")
+    params["profile"] = "quick"
+    quick = params["profiles"]["quick"]
+    quick["train"]["seeds"] = [1, 2]
+    for framework in ("tensorflow", "numpy"):
+        quick[framework] |= {"batch_size": 20, "epochs": dict.fromkeys("abcd", 3)}
+    yaml.dump(params, tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,18 @@
 """Runs the quick profile as an experiment in a copy of the project; shows its errors beside the committed ones."""
 
+import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
 from mnist_core.errors import UserError
+from mnist_core.files.writing import write_text
+from mnist_core.training.cluster import open_cluster
 from stages.command import StageCommand
 
 NAME = "quick"
@@ -16,7 +23,11 @@ TABLE = "metrics/error_table.md"
 def main() -> None:
     """Run the pipeline on a slice of the images; the workspace stays as it is."""
     run = ["exp", "run", "--temp", "--force", "--name", NAME, "--set-param", "profile=quick"]
-    if subprocess.run([sys.executable, "-m", "dvc", *run], check=False).returncode:
+    with workers_for_all() as environment:
+        failed = subprocess.run(
+            [sys.executable, "-m", "dvc", *run], check=False, env=os.environ | environment
+        ).returncode
+    if failed:
         raise UserError(f"{NAME}: the run failed, as said above; the workspace is as it was")
     revision = _output("dvc", "exp", "list", "--rev", "HEAD", "--names-only")
     if NAME not in revision.split():
@@ -26,6 +37,23 @@ def main() -> None:
     click.echo(f"\nThe committed results:\n\n{_output('git', 'show', f'HEAD:{TABLE}')}")
     click.echo(f"This run, on a slice of the images:\n\n{_output('git', 'show', f'{reference}:{TABLE}')}")
     click.echo(f"It is the experiment {NAME}. `dvc exp apply {NAME}` brings its files here, `make restore` goes back.")
+
+
+@contextmanager
+def workers_for_all() -> Iterator[dict[str, str]]:
+    """Start workers for all stages, which otherwise each start their own, and give the environment that leads there."""
+    if "MNIST_SCHEDULER" in os.environ:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory() as directory, open_cluster() as cluster:  # nobody else can read it
+        workers = cluster.client.cluster  # its certificate is what lets a stage in, and nobody else
+        names = {"ca_file": "CA_FILE", "client_cert": "CLIENT__CERT", "client_key": "CLIENT__KEY"}
+        environment = {"MNIST_SCHEDULER": workers.scheduler_address}
+        for name, variable in names.items():
+            path = Path(directory) / f"{name}.pem"
+            write_text(path, getattr(workers.security, f"tls_{name}"))
+            environment[f"DASK_DISTRIBUTED__COMM__TLS__{variable}"] = str(path)
+        yield environment
 
 
 def _output(program: str, *arguments: str) -> str:

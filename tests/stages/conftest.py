@@ -1,29 +1,8 @@
-"""A small project to run stage commands in."""
+"""Lets stage commands share workers."""
 
 import contextlib
-import shutil
-from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def small_project(tmp_path, monkeypatch, prepared):
-    """A directory, the current one, with prepared images and a params.yaml of few epochs and the seeds 1 and 2."""
-    shutil.copytree(prepared, tmp_path / "data/prepared")
-    yaml = YAML(typ="safe")
-    params = yaml.load(ROOT / "params.yaml")
-    params["profile"] = "quick"
-    quick = params["profiles"]["quick"]
-    quick["train"]["seeds"] = [1, 2]
-    for framework in ("tensorflow", "numpy"):
-        quick[framework] |= {"batch_size": 20, "epochs": dict.fromkeys("abcd", 3)}
-    yaml.dump(params, tmp_path / "params.yaml")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture
