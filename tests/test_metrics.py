@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mnist_core.metrics import confusion_matrix, cross_entropy, error_rate, is_constant, softmax
+from mnist_core.metrics import confusion_matrix, cross_entropy, error_rate, is_constant, mean_and_std, percent, softmax
 
 
 def test_error_rate_is_a_fraction():
@@ -34,3 +34,15 @@ def test_softmax_by_hand():
     probabilities = softmax(np.array([[0, 0.6931471805599453, 1.6094379124341003], [1e30, -1e30, -1e30]]))
     np.testing.assert_allclose(probabilities, [[0.125, 0.25, 0.625], [1, 0, 0]], rtol=1e-14)
     assert softmax(np.zeros((1, 10), "float32")).dtype == np.float32
+    by_seed = np.log([[[1.0, 3.0]], [[1.0, 1.0]]])  # two seeds, one image
+    np.testing.assert_allclose(softmax(by_seed), [[[0.25, 0.75]], [[0.5, 0.5]]], rtol=1e-14)
+
+
+def test_percent_is_rounded():
+    assert percent(0.01 / 3) == 0.3333
+    assert percent(0.0762) == 7.62
+
+
+def test_mean_and_sample_standard_deviation():
+    assert mean_and_std([1.0, 2.0, 6.0]) == (3.0, pytest.approx(2.6457513))  # sqrt(14 / 2)
+    assert mean_and_std([0.25]) == (0.25, 0.0)

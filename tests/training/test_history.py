@@ -1,21 +1,10 @@
 import pytest
 
 from mnist_core.files.writing import write_csv
-from mnist_core.metrics import mean_and_std, percent
 from mnist_core.training.history import EpochRecord, curves_frame, history_frame
 
 FIRST = [EpochRecord(1, 2.30258509, {"train": 0.5, "test": 0.25}), EpochRecord(2, 1.0, {"train": 0.1, "test": 0.2})]
 SECOND = [EpochRecord(1, 2.0, {"train": 0.6, "test": 0.27}), EpochRecord(2, 0.5, {"train": 0.1, "test": 0.24})]
-
-
-def test_percent_is_rounded():
-    assert percent(0.01 / 3) == 0.3333
-    assert percent(0.0762) == 7.62
-
-
-def test_mean_and_sample_standard_deviation():
-    assert mean_and_std([1.0, 2.0, 6.0]) == (3.0, pytest.approx(2.6457513))  # sqrt(14 / 2)
-    assert mean_and_std([0.25]) == (0.25, 0.0)
 
 
 def test_a_history_is_written_in_percent(tmp_path):
