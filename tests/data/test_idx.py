@@ -1,4 +1,5 @@
 import gzip
+import io
 import os
 import tracemalloc
 
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from mnist_core.data.idx import encode_idx, read_examples, read_idx
+from mnist_core.data.idx import encode_idx, read_at_most, read_examples, read_idx
 from mnist_core.errors import UserError
 
 HOSTILE_EXAMPLES = int(os.environ.get("HOSTILE_EXAMPLES", "200"))  # `make faults` tries more
@@ -143,6 +144,12 @@ def test_hostile_bytes_are_an_array_or_one_line(scratch, data, packed):
     assert message.isprintable()  # a line's end is not
 
 
+def test_a_stream_is_read_up_to_its_limit_and_no_further():
+    stream = io.BytesIO(bytes(5_000_000))
+    assert len(read_at_most(stream, 3_000_000)) == stream.tell() == 3_000_000
+    assert len(read_at_most(stream, 3_000_000)) == 2_000_000
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match="absent: no such file; fetch the data again"):
         read_idx(tmp_path / "absent", num_dimensions=1)
@@ -167,7 +174,7 @@ def test_examples_are_images_with_their_labels(tmp_path):
         ((2, 28, 27), [1, 2], "images", "its images are 28x27, not 28x28"),
         ((2, 784, 1), [1, 2], "images", "its images are 784x1, not 28x28"),
         ((2, 28, 28), [1, 2, 3], "labels", "3 labels for 2 images"),
-        ((2, 28, 28), [1, 10], "labels", "label 10 is not a class"),
+        ((2, 28, 28), [1, 10], "labels", "label 10 is not a class from 0 to 9;"),
     ],
 )
 def test_examples_that_do_not_fit_are_refused(tmp_path, shape, labels, culprit, message):

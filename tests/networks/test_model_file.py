@@ -48,6 +48,11 @@ def test_a_missing_model_says_what_to_do(tmp_path):
         load_model(tmp_path / "seed_1.npz")
 
 
+def padded(size):
+    """Return a right description with so many blanks that it has this many bytes."""
+    return np.frombuffer(as_bytes(architecture_to_dicts(ARCHITECTURE)).tobytes().ljust(size), np.uint8)
+
+
 def truncate(path):
     save_model(path, ARCHITECTURE, WEIGHTS)
     path.write_bytes(path.read_bytes()[:-100])
@@ -96,7 +101,10 @@ DAMAGES = {
     ),
     "no layers": lambda path: write_arrays(path, architecture=as_bytes([]), **WEIGHTS),
     "nested too deep": lambda path: write_arrays(path, architecture=np.frombuffer(b"[" * 60_000, np.uint8)),
-    "too long": lambda path: write_arrays(path, architecture=np.zeros(70_000, np.uint8)),
+    "too long": lambda path: write_arrays(path, architecture=padded(70_000), **WEIGHTS),
+    "text as numbers of another type": lambda path: write_arrays(
+        path, architecture=as_bytes(architecture_to_dicts(ARCHITECTURE)).astype(np.int16), **WEIGHTS
+    ),
     "units that are no whole number": lambda path: write_arrays(
         path, architecture=as_bytes([{"type": "dense", "units": 10.0}]), **WEIGHTS
     ),
@@ -108,6 +116,12 @@ DAMAGES = {
 
 
 REFUSED = r"^[^\n]*seed_1\.npz: [^\n]*; train it again \(dvc repro\)$"
+
+
+def test_a_long_description_is_read_up_to_its_limit(tmp_path):
+    path = tmp_path / "seed_1.npz"
+    write_arrays(path, architecture=padded(65_536), **WEIGHTS)
+    assert load_model(path)[0] == ARCHITECTURE
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
