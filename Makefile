@@ -41,8 +41,8 @@ evaluate: $(READY) ## load the trained or else the published models and print th
 plots: $(READY) ## write dvc_plots/index.html, which draws without internet
 	dvc plots show
 
-experiments: $(READY) ## test errors and changed parameters of all experiments, in a table
-	dvc exp show --no-pager --only-changed --drop '.*' --keep 'Experiment|.*test_error$$|architectures|profile|data\.dataset'
+experiments: $(READY) ## test errors and parameters that differ between the experiments, in a table
+	dvc exp show --only-changed --drop '(?!Experiment|..\.test_error$$|architectures|profile|data\.|fast)'
 
 restore: $(READY) ## back to the committed results, whatever was run or changed in the pipeline's files
 	git checkout HEAD -- $$(git ls-tree --name-only HEAD params.yaml dvc.lock metrics plots data/published)

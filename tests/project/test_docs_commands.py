@@ -1,4 +1,4 @@
-"""Every command in README.md, CONTRIBUTING.md and docs/ stands in the table below: where it runs, or why not."""
+"""Every command of README.md and the other pages stands in the table below: where it runs, or why not."""
 
 import re
 import shlex
@@ -8,59 +8,68 @@ from pathlib import Path
 import pytest
 from dvc.cli import parse_args
 
+from tests.project.pages import PAGES, commands, commands_of_text
+
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 
 PIPELINE = "run in tests/project/test_pipeline.py, on a slice"
-PARSED = "not run because it trains, or needs a trained pipeline and a queue; DVC's own parser must take it (below)"
+EXPERIMENTS = "run in tests/project/test_experiments.py, with stages that compute nothing"
+SAME = "not run, for docs/experiments.md has the same with other values; DVC's own parser must take it (below)"
+TWO_MACHINES = "not run because it needs a second machine"
 MACHINE = "not run because it sets up or changes the machine that tests run on"
 MINUTES = "not run because it takes many minutes"
 
-# The beginning of a command -> where it is run, or why it is not. The longest beginning counts.
+# The beginning of a command -> where it is run, or why it is not.
 COMMANDS = {
     "make repro": MINUTES,
     "make test": "not run because this is it",
     "make lint": "not run because it is a check of its own",
     "make setup": MACHINE,
     "make bench": MINUTES,
-    "make experiments": "not run because it needs experiments; its line stands in docs/experiments.md too",
+    "make experiments": EXPERIMENTS,
     "make restore": "its lines are run in tests/project/test_pipeline.py",
     "source .venv/bin/activate": MACHINE,
+    ". .venv/bin/activate": MACHINE,
     "python3 -m tools.doctor": "run in tests/project/test_doctor.py",
-    "python -m benchmarks": MINUTES,
-    "dvc": PARSED,
     "dvc repro": PIPELINE,
-    "MNIST_WORKERS=1 OMP_NUM_THREADS=1 dvc queue start": PARSED,
-    "git checkout --ours": "not run because it needs a merge with conflicts; .gitattributes is tested below",
-    "git merge": "not run because it needs a merge with conflicts; .gitattributes is tested below",
-    "git add": "not run because it would commit",
+    "dvc exp run -S": SAME,
+    **dict.fromkeys(commands("docs/experiments.md"), EXPERIMENTS),
+    # docs/cluster.md; tests/training/test_cluster.py has a scheduler that runs already, TLS and strangers.
+    "export": "not run because it does nothing by itself",
+    "TLS": "not run because it does nothing by itself",
+    "mkdir -p -m 700 ~/mnist-cluster": TWO_MACHINES,
+    "openssl req": TWO_MACHINES,
+    "chmod 600": TWO_MACHINES,
+    "ssh B": TWO_MACHINES,
+    "scp -p": TWO_MACHINES,
+    "dask scheduler": TWO_MACHINES,
+    "OMP_NUM_THREADS=1 dask worker": TWO_MACHINES,
 }
-
-
-def commands(page):
-    """Return the lines of the page's shell blocks, without comments."""
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
-    shell = (block for language, block in blocks if language in ("", "sh", "bash", "shell"))
-    lines = (line.split(" #")[0].strip() for block in shell for line in block.splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
 
 
 def all_commands():
     return [command for page in PAGES for command in commands(page)]
 
 
-def entry(command):
-    beginnings = [begin for begin in COMMANDS if command == begin or command.startswith(f"{begin} ")]
-    return max(beginnings, key=len, default=None)
+def is_known(command):
+    return any(command == begin or command.startswith((f"{begin} ", f"{begin}=")) for begin in COMMANDS)
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_is_run_or_has_a_reason(page):
-    assert [command for command in commands(page) if entry(command) is None] == []
+    assert [command for command in commands(page) if not is_known(command)] == []
 
 
 def test_pages_have_commands_at_all():
-    assert {"make repro", "dvc queue status", "dvc push", "make lint"} <= set(all_commands())
+    assert {"make repro", "dvc queue status", "dvc push", "make lint", "export PYTHONPATH=$PWD"} <= set(all_commands())
+
+
+def test_every_kind_of_block_is_seen():
+    text = (
+        "# One\n\n    a \\\n    b\n\n- x\n\n  ```sh\n  c # why\n  ```\n\n## Two\n\n~~~\nd\n~~~\n\n```python\ne\n```\n"
+    )
+    assert commands_of_text(text) == ["a  b", "c", "d"]
+    assert commands_of_text(text, "Two") == ["d"]
 
 
 def dvc_commands():

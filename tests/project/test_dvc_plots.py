@@ -42,12 +42,12 @@ EXAMPLES = {
 }
 
 
-def filled(template, revisions=("workspace",), content=None):
-    """Fill a template as DVC does, by default with its example."""
+def renderer_of(template, revisions=("workspace",), content=None):
+    """Return DVC's renderer of a template, by default with its example."""
     x, y, example = EXAMPLES[template]
     content = content or example
     rows = [row | {"rev": rev} for rev in revisions for row in csv.DictReader(content.splitlines())]
-    renderer = VegaRenderer(
+    return VegaRenderer(
         rows,
         "name",
         template=template,
@@ -58,7 +58,29 @@ def filled(template, revisions=("workspace",), content=None):
         x_label="An x",
         y_label="A y",
     )
-    return renderer.get_filled_template()
+
+
+def filled(template, revisions=("workspace",), content=None):
+    """Fill a template as `dvc plots show` does."""
+    return renderer_of(template, revisions, content).get_filled_template()
+
+
+def filled_by_the_extension(template, revisions, colours, *, focused):
+    """Fill a template as the extension of VS Code does: DVC leaves the anchors in, and says what belongs there.
+
+    The extension takes sizes from its panel, colours from its table of experiments, and lets only the plot that has the
+    focus zoom and have a legend (webview/src/plots/components/vegaLite/util.ts in treeverse/vscode-dvc).
+    """
+    content, split = renderer_of(template, revisions).get_partial_filled_template()
+    text = json.dumps(content)
+    for anchor, value in split["anchor_definitions"].items():
+        if anchor == "<DVC_METRIC_COLOR>":
+            value |= {"scale": {"domain": list(revisions), "range": colours}} | ({} if focused else {"legend": None})
+        if anchor in ("<DVC_METRIC_PLOT_WIDTH>", "<DVC_METRIC_PLOT_HEIGHT>"):
+            value = "container"
+        new = "" if anchor == "<DVC_METRIC_ZOOM_AND_PAN>" and not focused else json.dumps(value)
+        text = text.replace(f'"{anchor}"', new)
+    return json.loads(text)
 
 
 def drawn(spec, version="6.4"):
@@ -84,6 +106,24 @@ def test_template_draws_with_the_labels_given(template, version, revisions):
     for text in ("A title", "An x", "A y", *revisions):
         assert f">{text}<" in svg
     assert "NaN" not in svg
+
+
+@pytest.mark.parametrize("focused", [False, True])
+@pytest.mark.parametrize("template", EXAMPLES)
+def test_template_works_in_the_extension_of_vs_code(template, focused):
+    revisions, colours = ("workspace", "HEAD"), ["#123456", "#abcdef"]
+    spec = filled_by_the_extension(template, revisions, colours, focused=focused)
+    assert "<DVC_METRIC" not in json.dumps(spec)
+    svg = drawn(spec)
+    assert ">A title<" in svg
+    assert "NaN" not in svg
+    zooms = json.dumps(spec).count('"bind": "scales"')
+    assert zooms == (focused and template != "confusion_errors")
+    if template in ("errors", "search"):  # the others stand side by side, one a revision: no room fits them all
+        assert spec["width"] == spec["height"] == "container"
+    if template == "errors":  # in the others, a colour is a learning rate, an architecture or a count
+        assert {colour for line in marks(svg, "line mark") for colour in colours if colour in line} == set(colours)
+        assert (">HEAD<" in svg) == focused
 
 
 def test_train_and_test_error_share_a_chart():
@@ -125,9 +165,9 @@ def test_a_mark_on_the_last_epoch_and_the_lowest_error_is_whole():
     (point,) = marks(drawn(spec), "point")
     x, y = map(float, re.search(r"translate\(([\d.]+),([\d.]+)\)", point).groups())
     radius = 110**0.5 / 2 + 1  # of a Vega diamond of this size, and half its outline
-    # Inside the 420 by 280 points of the chart.
-    assert radius <= x <= 420 - radius
-    assert radius <= y <= 280 - radius
+    # Inside the chart, 300 points wide and high: what DVC fills in.
+    assert radius <= x <= 300 - radius
+    assert radius <= y <= 300 - radius
 
 
 @pytest.mark.parametrize("template", ["errors", "search", "models"])

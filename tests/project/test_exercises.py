@@ -1,5 +1,6 @@
-"""The exercises of docs/derivations.md: their faults are planted here, and their answers are what comes out."""
+"""docs/derivations.md: the faults of its exercises are planted here, and its symbols have the names that it says."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from mnist_core.numpy_nn.classifier import NumPyClassifier
 from mnist_core.numpy_nn.losses import softmax_cross_entropy
 from mnist_core.proof.gradcheck import Case, finite_difference_check, relative_errors
 
-PAGE = (Path(__file__).parents[2] / "docs" / "derivations.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "derivations.md").read_text()
 DENSE = Case("dense", (Dense(9, "relu"), Dense(10)), (2, 3, 2))
 HEAD = Case("head", (Dense(10),), (2, 3, 2))
 
@@ -153,3 +155,30 @@ def test_the_fused_loss_where_the_pair_breaks():
         ]
     assert first_to_break == [710, 89]
     assert "from 710 up in float64 and from 89\nin float32" in PAGE
+
+
+def test_the_symbols_have_their_names_in_the_code():
+    rooms = ("numpy_nn", "networks", "proof")
+    files = {path.name: path.read_text() for room in rooms for path in (ROOT / "mnist_core" / room).glob("*.py")}
+    code = "".join(files.values()) + (ROOT / "mnist_core/metrics.py").read_text()
+    symbols = PAGE.split("## Symbols")[1].split("## Ten exercises")[0]
+    names = re.findall("`([^`]+)`", "".join(line for line in symbols.splitlines() if line.startswith("|")))
+    assert {"_patches", "layers.py", "grad_output"} <= set(names)
+    words = {word for name in names if name not in files for word in re.findall(r"[A-Za-z_]\w*", name)}
+    assert [word for word in words if not re.search(rf"(?<!\w){word}(?!\w)", code)] == []
+
+
+def test_every_letter_of_the_formulas_is_explained():
+    before, after = PAGE.split("## Symbols")
+    table, _ = after.split("## Ten exercises")
+    formulas = "".join(re.findall(r"\$\$?(.+?)\$\$?", before, re.DOTALL))
+    formulas = re.sub(r"\\(text|mathrm|mathbf|tfrac|frac|left|right|begin|end)\b(\{[^}]*\})?", " ", formulas)
+    letters = set(re.findall(r"(?<![\\A-Za-z])[A-Za-z](?![A-Za-z])", formulas))
+    letters |= set(
+        re.findall(
+            r"\\(?:alpha|beta|[a-z]*eta|gamma|delta|epsilon|xi|rho|tau|sigma|omega|kappa|lambda|mu|nu|phi)\b", formulas
+        )
+    )
+    explained = "".join(re.findall(r"\$(.+?)\$", table))
+    assert {"X", "W", r"\kappa"} <= letters
+    assert sorted(letter for letter in letters if letter not in explained) == []
