@@ -52,3 +52,13 @@ def test_float32_weights_are_those_of_float64_rounded():
     assert {array.dtype for array in narrow.values()} == {np.dtype("float32")}
     for name, array in wide.items():
         np.testing.assert_array_equal(narrow[name], array.astype("float32"))
+
+
+@pytest.mark.parametrize(("variance", "expected"), [(2 / 256, 1), (1 / 256, 1 / 1024)])
+def test_ten_layers_keep_or_lose_the_mean_square_as_the_derivations_say(variance, expected):
+    rng = np.random.default_rng(0)
+    outputs = rng.standard_normal((2000, 256))
+    for _ in range(10):
+        kernel = he_normal((256, 256), rng=rng) * np.sqrt(variance / (2 / 256))
+        outputs = np.maximum(outputs @ kernel, 0)
+    assert np.mean(outputs**2) == pytest.approx(expected, rel=0.25)  # so much hangs on the numbers drawn

@@ -23,6 +23,11 @@ def test_a_label_that_is_not_the_largest_logit_by_hand():
     np.testing.assert_allclose(gradient, [[-7 / 8, 2 / 8, 5 / 8]], rtol=1e-14)
 
 
+def test_a_loss_of_800_where_the_unfused_pair_breaks():
+    loss, gradient = softmax_cross_entropy(np.array([[800.0, 0.0]]), np.array([1]))
+    assert (loss, gradient.tolist()) == (800, [[1, -1]])
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_huge_logits_stay_finite_and_keep_their_dtype(dtype):
     logits = np.array([[1e30, -1e30], [-1e30, 1e30]], dtype)
