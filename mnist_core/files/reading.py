@@ -74,18 +74,10 @@ def read_text(path: Path, remedy: str = REMEDY) -> str:
         return path.read_text(encoding="utf-8")
 
 
-def read_json(path: Path, keys: Iterable[str] = ()) -> Any:
-    """Read a JSON file that an earlier stage wrote; with `keys`, an object that has them all.
-
-    Raises:
-        UserError: it is missing, is not JSON or lacks a key.
-    """
+def read_json(path: Path) -> Any:
+    """Read a JSON file that an earlier stage wrote; UserError if it is missing or is not JSON."""
     with reading(path, "valid JSON"):
-        content = json.loads(path.read_text(encoding="utf-8"))
-    for key in keys:
-        if not isinstance(content, dict) or key not in content:
-            raise UserError(f"{path}: no key {key}; {REMEDY}")
-    return content
+        return json.loads(path.read_text(encoding="utf-8"))
 
 
 def read_record(path: Path, kind: type[Content], remedy: str = REMEDY) -> Content:

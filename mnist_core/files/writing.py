@@ -102,11 +102,24 @@ def _beside(path: Path, size: int = 0) -> Iterator[Path]:
         # Beside, not in /tmp: a rename is atomic only within one file system.
         prefix = f".{path.name}.{os.getpid()}."
         scratch = tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent, ignore_cleanup_errors=True)
-    with scratch as parent, _writing(path, _NO_ROOM):
+    with scratch as parent, _in_use(parent), _writing(path, _NO_ROOM):
         if (free := shutil.disk_usage(parent).free) < size:
             needed, free_size = (tqdm.format_sizeof(number, "B") for number in (size, free))
             raise OSError(errno.ENOSPC, f"{needed} needed, {free_size} free")
         yield Path(parent) / path.name
+
+
+_used_here: set[Path] = set()  # directories beside outputs, of this process
+
+
+@contextmanager
+def _in_use(directory: str) -> Iterator[None]:
+    path = Path(directory).absolute()
+    _used_here.add(path)
+    try:
+        yield
+    finally:
+        _used_here.discard(path)
 
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -131,7 +144,7 @@ def _remove_leftovers(path: Path) -> None:
     """Remove what a process that was killed has left beside `path`; the name says which process it was."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*"):
         found = re.fullmatch(rf"\.{re.escape(path.name)}\.(\d+)\.\w{{8}}", leftover.name)
-        if found and not _is_another(int(found[1])):
+        if found and leftover.absolute() not in _used_here and not _is_another(int(found[1])):
             shutil.rmtree(leftover, ignore_errors=True)
 
 

@@ -35,8 +35,6 @@ def test_reads_what_was_written(tmp_path):
             "line 1 column 2 (char 1)); run `dvc repro` to write it again",
         ),
         ("x.csv", None, "x.csv: no such file; run `dvc repro` to write it again"),
-        ("x.json", '{"a": 1}', "x.json: no key b; run `dvc repro` to write it again"),
-        ("x.json", "[]", "x.json: no key a; run `dvc repro` to write it again"),
         ("x.csv", "", "x.csv: not valid CSV (No columns to parse from file); run `dvc repro` to write it again"),
         ("x.csv", "a\n1\n", "x.csv: no column b; run `dvc repro` to write it again"),
         ("x.csv", "a,b\n", "x.csv: no rows; run `dvc repro` to write it again"),
@@ -49,9 +47,8 @@ def test_a_missing_or_broken_file_is_named(tmp_path, name, content, message):
     path = tmp_path / name
     if content is not None:
         path.write_text(content)
-    read = read_json if name.endswith("json") else read_csv
     with pytest.raises(UserError) as caught:
-        read(path, ["a", "b"])
+        read_json(path) if name.endswith("json") else read_csv(path, ["a", "b"])
     assert str(caught.value) == str(path.parent) + "/" + message
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from mnist_core.errors import UserError
 from mnist_core.files import writing
-from mnist_core.files.writing import output_directory, output_file
+from mnist_core.files.writing import output_directory, output_file, scratch_directory
 
 
 def test_a_replaced_directory_is_never_missing(tmp_path):
@@ -103,3 +103,13 @@ def test_a_directory_in_the_place_of_a_file_is_one_line(tmp_path):
     (tmp_path / "a.json/b").mkdir(parents=True)
     with pytest.raises(UserError, match=r"a.json: cannot be written \("), output_file(tmp_path / "a.json") as path:
         path.touch()
+
+
+def test_two_outputs_of_one_name_do_not_take_each_other_for_leftovers(tmp_path):
+    with output_file(tmp_path / "a") as outer, output_file(tmp_path / "a") as inner:
+        outer.write_text("outer")
+        inner.write_text("inner")
+    assert (tmp_path / "a").read_text() == "outer"  # closed last
+    with scratch_directory() as first, scratch_directory() as second:
+        assert first.exists()
+        assert first != second
