@@ -31,8 +31,9 @@ def mermaid(needs: dict[str, set[str]]) -> str:
     def needed(name: str) -> set[str]:
         return before[name].union(*map(needed, before[name]))
 
-    each = sorted({_box(name) for name in needs if "@" in name})
-    lines = [f'  {name}["{name}, for each model"]' for name in each]
+    each = {_box(name) for name in needs if "@" in name}
+    alone = set(before) - set().union(*before.values()) - {name for name in before if before[name]}
+    lines = [f'  {name}["{name}, for each model"]' if name in each else f"  {name}" for name in sorted(each | alone)]
     for name in sorted(before, key=lambda name: (len(needed(name)), name)):
         direct = before[name].difference(*map(needed, before[name]))
         lines += [f"  {other} --> {name}" for other in sorted(direct)]

@@ -98,7 +98,7 @@ def draw_differences(comparisons: pd.DataFrame, rule: ComparisonRule) -> Figure:
 def draw_reliability(details: Details) -> Figure:
     """Draw accuracy over confidence, one small panel a model; on the diagonal a confidence can be taken at its word."""
     figure = Figure(figsize=(6.4, 3.9))
-    panels = figure.subplots(2, 4, sharex=True, sharey=True)
+    panels = figure.subplots(2, len(MODELS) // 2, sharex=True, sharey=True)
     for axes, model in zip(panels.flat, MODELS, strict=True):
         _draw_bins(axes, details.models[model])
         axes.set_title(model, loc="left")

@@ -20,6 +20,7 @@ def test_readme_shows_the_graph_of_dvc_yaml():
 
 def test_models_share_a_box_and_an_implied_arrow_is_left_out():
     needs = {
+        "alone": set(),
         "prepare": set(),
         "train@1a": {"prepare"},
         "train@2a": {"prepare"},
@@ -28,6 +29,7 @@ def test_models_share_a_box_and_an_implied_arrow_is_left_out():
     assert mermaid(needs).splitlines() == [
         "```mermaid",
         "flowchart LR",
+        "  alone",
         '  train["train, for each model"]',
         "  prepare --> train",
         "  train --> table",
