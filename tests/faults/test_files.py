@@ -138,6 +138,7 @@ def reported(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
+@pytest.mark.xdist_group("reported")  # one run of the whole pipeline for all of them
 @pytest.mark.parametrize("stage", REPORTED)
 def test_any_damaged_file_of_the_report_is_one_line(stage, reported, tmp_path, monkeypatch, trying):
     try_every_damage(reported, stage, REPORTED[stage], tmp_path, monkeypatch, trying)

@@ -21,6 +21,7 @@ COMMANDS = {
     "make repro": MINUTES,
     "make test": "not run because this is it",
     "make lint": "not run because it is a check of its own",
+    "make faults": MINUTES,
     "make setup": MACHINE,
     "make bench": MINUTES,
     "make experiments": "not run because it needs experiments; its line stands in docs/experiments.md too",
