@@ -109,6 +109,15 @@ def contents(directory):
     }
 
 
+def error_line(stderr):
+    """Return the one line that a stage printed about what is wrong; stage evaluate says where its models lie, too."""
+    (line,) = [line for line in stderr.splitlines() if not line.startswith("Models from ")]
+    assert line.startswith("Error: ")
+    assert line.isprintable()
+    assert len(line) < 1000
+    return line
+
+
 class Undisturbed:
     """A project without git, of squares, in which the pipeline was run once: `contents`, and `seconds` it took."""
 

