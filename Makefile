@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help setup repro quick test lint evaluate plots experiments restore doctor bench lock clean
+.PHONY: help setup repro quick test lint evaluate plots experiments restore verify faults doctor bench lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -48,6 +48,12 @@ restore: $(READY) ## back to the committed results, whatever was run or changed 
 	git checkout HEAD -- $$(git ls-tree --name-only HEAD params.yaml dvc.lock metrics plots data/published)
 	git clean --quiet --force -d -- metrics plots data/published
 	dvc checkout --quiet --force --allow-missing
+
+verify: $(READY) ## run the quick profile in a copy; say for each stage whether its bytes are the same again
+	python -m tools.verify
+
+faults: $(READY) ## try all faults and hostile files of tests/faults, for half an hour, and print a table of them
+	python -m pytest tests/faults --all-faults --numprocesses 2 --dist loadgroup
 
 doctor: ## say in one line each what this machine has and lacks
 	$(PYTHON) -m tools.doctor

@@ -15,6 +15,17 @@ from mnist_core.training.cluster import open_cluster
 from mnist_core.training.run import TrainingRun, TrainingSetup
 from tests.browser import CHROMIUM
 from tests.digits import mnist_files, trained_dense_network
+from tests.projects import squares
+
+
+def pytest_addoption(parser):
+    parser.addoption("--all-faults", action="store_true", help="tests/faults: all of it, for half an hour")
+
+
+@pytest.fixture(scope="session")
+def all_faults(request):
+    """Whether all faults are to be tried."""
+    return request.config.getoption("--all-faults")
 
 ROOT = Path(__file__).parents[1]
 
@@ -40,12 +51,7 @@ def prepared(tmp_path_factory):
     rng = np.random.default_rng(0)
     splits = {}
     for name, count in (("train", 130), ("validation", 30), ("test", 40)):
-        labels = rng.permutation(np.arange(count) % 10).astype(np.uint8)
-        images = rng.integers(0, 60, (count, 28, 28), np.uint8)
-        for image, label in zip(images, labels, strict=True):
-            row, column = 4 + 10 * (label // 5), 3 + 5 * (label % 5)
-            image[row : row + 6, column : column + 4] = rng.integers(80, 255, (6, 4))
-        splits[name] = images, labels
+        splits[name] = squares(rng, count)
     save_dataset(directory, splits)
     return directory
 

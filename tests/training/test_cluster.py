@@ -3,8 +3,6 @@
 import gc
 import io
 import os
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
@@ -16,6 +14,7 @@ from mnist_core.training import cluster, jobs
 from mnist_core.training.cluster import open_cluster, threads_per_job, train_all
 from mnist_core.training.divergence import Failure
 from mnist_core.training.jobs import Cluster
+from tests.another_user import answers_to_another_user
 from tests.runs import CNN, begin, content, with_setup
 
 
@@ -60,33 +59,14 @@ def test_dask_seldom_interrupts_a_worker(client):
         assert min(names.values()) >= 500  # milliseconds; left alone, Dask takes 10
 
 
-STRANGER = """
-import os, sys
-from distributed import Client, Security
-own = Security.temporary()  # imports all that TLS needs while this process may still read it
-os.setgroups([])
-os.setgid(65534)
-os.setuid(65534)
-for address in sys.argv[1:]:
-    try:
-        client = Client(address, security=own if address.startswith("tls") else None, timeout="3s")
-    except OSError:
-        print("refused")
-    else:
-        print(client.submit(os.getuid).result())
-"""
-
-
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user")
 def test_another_user_of_this_machine_cannot_submit_work(client):
     """Tried at the stage's own address with another certificate and without; and, for comparison, where all may."""
     address = client.client.scheduler.address
     assert address.startswith("tls://127.0.0.1:")
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as open_to_all:
-        addresses = [address, address.replace("tls", "tcp"), open_to_all.scheduler_address]
-        command = [sys.executable, "-c", STRANGER, *addresses]
-        stranger = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert stranger.stdout.splitlines() == ["refused", "refused", str(os.getuid())], stranger.stderr
+        answers = answers_to_another_user([address, address.replace("tls", "tcp"), open_to_all.scheduler_address])
+    assert answers == ["refused", "refused", str(os.getuid())]
 
 
 @pytest.fixture
