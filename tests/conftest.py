@@ -27,6 +27,7 @@ def all_faults(request):
     """Whether all faults are to be tried."""
     return request.config.getoption("--all-faults")
 
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -18,7 +18,7 @@ from mnist_core.arrays import IMAGE_SHAPE, NUM_CLASSES, Array
 from mnist_core.errors import UserError
 from mnist_core.files.arrays import read_array
 from mnist_core.files.reading import Section, read_record
-from mnist_core.files.writing import write_json
+from mnist_core.files.writing import write_array, write_json
 
 SPLIT_NAMES = ("train", "validation", "test")
 MANIFEST = "manifest.json"
@@ -148,7 +148,7 @@ def save_dataset(
     """
     for name in SPLIT_NAMES:
         for path, array in zip(_paths(directory, name), splits[name], strict=True):
-            np.save(path, array, allow_pickle=False)
+            write_array(path, array)
     manifest = Manifest(
         dataset=dataset,
         class_names=tuple(class_names),

@@ -4,6 +4,7 @@ Readers know formats, not meanings: what a file must hold is said by whoever ask
 """
 
 import hashlib
+import io
 import json
 import struct
 import zipfile
@@ -68,16 +69,25 @@ _BROKEN = (
 )
 
 
+_MAX_TEXT = 16 << 20  # bytes: a hundred times what stages write; a parser takes many times as much memory
+
+
 def read_text(path: Path, remedy: str = REMEDY) -> str:
     """Read a UTF-8 text file; UserError if it is missing or unreadable."""
     with reading(path, "text in UTF-8", remedy):
-        return path.read_text(encoding="utf-8")
+        return _text(path)
+
+
+def _text(path: Path) -> str:
+    if (size := path.stat().st_size) > _MAX_TEXT:
+        raise ValueError(f"{size} bytes, and at most {_MAX_TEXT} are read")
+    return path.read_text(encoding="utf-8")
 
 
 def read_json(path: Path) -> Any:
     """Read a JSON file that an earlier stage wrote; UserError if it is missing or is not JSON."""
     with reading(path, "valid JSON"):
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(_text(path))
 
 
 def read_record(path: Path, kind: type[Content], remedy: str = REMEDY) -> Content:
@@ -87,7 +97,7 @@ def read_record(path: Path, kind: type[Content], remedy: str = REMEDY) -> Conten
         UserError: it is missing, is not JSON or does not fit the type; the first misfit is named by its key.
     """
     with reading(path, "valid JSON", remedy):
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(_text(path))
     return validate(content, kind, path=path, remedy=remedy)
 
 
@@ -98,7 +108,7 @@ def read_yaml(path: Path, remedy: str = "run from the project's root") -> Any:
         UserError: it is missing or is not YAML.
     """
     with reading(path, "valid YAML", remedy):
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return YAML(typ="safe", pure=True).load(_text(path))
 
 
 def validate(content: Any, kind: type[Content], *, path: Path, section: str = "", remedy: str = "") -> Content:
@@ -118,9 +128,11 @@ def validate(content: Any, kind: type[Content], *, path: Path, section: str = ""
         return TypeAdapter(kind).validate_python(content)
     except ValidationError as error:
         # A misspelt key is reported as unknown and as missing: the unknown one shows the spelling.
-        faults = sorted(error.errors(), key=lambda fault: fault["type"] not in _UNKNOWN_KEY)
+        faults = sorted(
+            error.errors(include_url=False, include_context=False), key=lambda fault: fault["type"] not in _UNKNOWN_KEY
+        )
         fault, advice = _describe(content, faults[0], section)
-        raise UserError(f"{path}: {fault}; {remedy or advice}".removesuffix("; ")) from error
+        raise UserError(f"{path}: {printable(fault)}; {remedy or advice}".removesuffix("; ")) from error
 
 
 _UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
@@ -161,7 +173,7 @@ def read_csv(path: Path, columns: Iterable[str] = (), *, texts: Iterable[str] = 
         UserError: it is missing, is not CSV, lacks a column or has no rows, or a number is not finite or no number.
     """
     with reading(path, "valid CSV"):  # pandas' parser and empty-file errors are ValueErrors
-        frame = pd.read_csv(path)
+        frame = pd.read_csv(io.StringIO(_text(path)))
     columns = tuple(columns)
     for column in (*columns, *texts):
         if column not in frame.columns:

@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import glob
+import io
 import json
 import os
 import re
@@ -44,6 +45,13 @@ def write_json(path: Path, content: Any) -> None:
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write a frame with Unix line ends and no index."""
     frame.to_csv(path, index=False, lineterminator="\n")
+
+
+def write_array(path: Path, array: Array) -> None:
+    """Write an .npy file; equal arrays give equal bytes."""
+    content = io.BytesIO()  # on a full disk NumPy's own writing to a file does not say what is wrong
+    np.save(content, array, allow_pickle=False)
+    path.write_bytes(content.getbuffer())
 
 
 def write_arrays(path: Path, arrays: dict[str, Array]) -> None:

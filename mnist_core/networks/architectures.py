@@ -17,10 +17,13 @@ Activation: TypeAlias = Literal["linear", "relu"]
 Padding: TypeAlias = Literal["same", "valid"]
 
 
+_LARGEST = 10**15  # no memory holds so many numbers; bytes of them still count as floats do
+
+
 def _require_positive(**values: int) -> None:
     for name, value in values.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, not {value}")
+        if not 1 <= value <= _LARGEST:
+            raise ValueError(f"{name} must be from 1 to {_LARGEST}, not {value}")
 
 
 _STRICT_KEYS = {"extra": "forbid"}  # read by pydantic: an unknown field is an error

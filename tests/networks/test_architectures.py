@@ -88,9 +88,9 @@ def test_dictionaries_go_there_and_back():
         ({"type": "lstm", "units": 3}, "'lstm'"),
         ({"type": "dense", "units": 3, "colour": 1}, "colour"),
         ({"type": "dense"}, "units"),
-        ({"type": "dense", "units": 0}, "units must be at least 1, not 0"),
+        ({"type": "dense", "units": 0}, "units must be from 1 to 1000000000000000, not 0"),
         ({"type": "dense", "units": "3"}, "units must be a whole number, not '3'"),
-        ({"type": "max_pool2d", "pool_size": 2, "stride": -1}, "stride must be at least 1, not -1"),
+        ({"type": "max_pool2d", "pool_size": 2, "stride": -1}, "stride must be from 1 to 1000000000000000, not -1"),
     ],
 )
 def test_a_layer_that_cannot_be_is_refused(layer, message):
