@@ -1,7 +1,7 @@
 """What a search finds and training uses, and how each is written down.
 
-A candidate is a learning rate with a number of epochs. Stage search ranks them, stage train takes the best that no seed
-fails with.
+A candidate is a set of hyperparameters with the error that it had. Stage search ranks them, stage train takes the best
+that no seed fails with.
 """
 
 from collections.abc import Iterable
@@ -12,18 +12,25 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from mnist_core.errors import UserError
 from mnist_core.files.reading import Record, read_record
+from mnist_core.hyperparameters import Hyperparameters
 
 FailureWord: TypeAlias = Literal["non-finite", "dead", "spiked", "collapsed"]
 """Why a training came to nothing; `training/divergence.py` says what each word means."""
 Percent: TypeAlias = Annotated[float, Field(ge=0, le=100)]
 
 
-class Candidate(Record):
-    """A learning rate, a number of epochs, and the validation error (percent) that the search had with them."""
+class Candidate(Hyperparameters):
+    """Hyperparameters, and the validation error (percent) that the search had with them.
 
-    learning_rate: PositiveFloat
-    epochs: PositiveInt
+    Written without the values that are those of the 2017 report (`exclude_defaults`).
+    """
+
     validation_error: Percent
+
+    @property
+    def hyperparameters(self) -> Hyperparameters:
+        """Everything but the error."""
+        return Hyperparameters(**self.model_dump(include=set(Hyperparameters.model_fields)))
 
 
 class Trial(Record):
@@ -76,7 +83,7 @@ class Choice(Candidate):
     failures: list[FailedCandidate]
 
     def why_not(self, candidate: Candidate) -> FailedCandidate | None:
-        """Return what speaks against a candidate: its own failure, or an earlier one at the same rate."""
+        """Return what speaks against a candidate: its own failure, or another one at the same rate."""
         same_rate = [failed for failed in self.failures if failed.learning_rate == candidate.learning_rate]
         return next((failed for failed in same_rate if failed.epochs == candidate.epochs), next(iter(same_rate), None))
 
@@ -107,10 +114,10 @@ def read_choice(path: Path, model: str, search: Search | None = None) -> Choice:
     remedy = "train the model first (dvc repro)"
     choice = read_record(path, Choice, remedy)
     _check_model(path, choice.model, model, remedy)
-    pair = (choice.learning_rate, choice.epochs)
-    if search and pair not in [(found.learning_rate, found.epochs) for found in search.candidates]:
+    if search and choice.hyperparameters not in [found.hyperparameters for found in search.candidates]:
         raise UserError(
-            f"{path}: learning rate {pair[0]:g} with {pair[1]} epochs is no candidate of its search; {remedy}"
+            f"{path}: learning rate {choice.learning_rate:g} with {choice.epochs} epochs is no candidate of its search;"
+            f" {remedy}"
         )
     return choice
 

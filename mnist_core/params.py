@@ -79,6 +79,8 @@ class ParityParams(Section):
     seed: Seed
     learning_rate: Rate
     batch_size: Count
+    momentum: Annotated[Rate, annotated_types.Lt(1)]
+    weight_decay: Rate
     steps: Annotated[tuple[Count, ...], Field(min_length=1)]
     epochs: Count
 

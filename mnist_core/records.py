@@ -69,6 +69,7 @@ class Twins(Record):
     same_start: bool
     logit_difference: dict[str, NonNegativeFloat]
     logit_difference_float64: dict[str, NonNegativeFloat]
+    logit_difference_momentum_float64: dict[str, NonNegativeFloat]
     logit_difference_one_rounding: dict[str, NonNegativeFloat]
     largest_error_gap: NonNegativeFloat
     cross_loaded: CrossLoaded

@@ -45,7 +45,8 @@ def main(models: tuple[str, ...], print_only: bool) -> None:
         ):
             by_seed = probabilities(evaluations)
             scores = summarise(evaluations) | calibration_scores(by_seed, dataset.test.labels)
-            write_json(scores_path, scores | choice.model_dump(include=set(Candidate.model_fields)))
+            chosen = choice.model_dump(include=set(Candidate.model_fields), exclude_defaults=True)
+            write_json(scores_path, scores | chosen)
             write_csv(confusion_frame(evaluations[0], dataset.test.labels), confusion_path)
             write_arrays(predictions_path, {"probabilities": by_seed, "seeds": np.array(seeds, np.int64)})
 

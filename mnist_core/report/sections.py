@@ -258,6 +258,7 @@ def twins_rows(path: Path, steps: Sequence[int]) -> list[TwinsRow]:
             "twins, 32 bits": record.logit_difference,
             "NumPy and itself, 32 bits": record.logit_difference_one_rounding,
             "twins, 64 bits": record.logit_difference_float64,
+            "twins with momentum, 64 bits": record.logit_difference_momentum_float64,
         }
         if any(str(step) not in differences for step in steps for differences in compared.values()):
             raise UserError(f"{path}: not after {', '.join(map(str, steps))} steps, as params.yaml says; {REMEDY}")

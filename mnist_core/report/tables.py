@@ -40,7 +40,7 @@ def read_all_scores(scores: Path) -> Results:
     Raises:
         UserError: a file is missing or damaged.
     """
-    return {model: read_scores(scores / f"{model}.json").model_dump() for model in MODELS}
+    return {model: read_scores(scores / f"{model}.json").model_dump(exclude_defaults=True) for model in MODELS}
 
 
 def read_test_errors(curves: Path) -> pd.DataFrame:

@@ -24,6 +24,7 @@ from mnist_core.training.run import TrainingRun, TrainingState
 from mnist_core.training.worker import versions
 
 _PROGRESS = "progress"  # no weight is named so: theirs have dots
+_VELOCITY = "velocity/"  # before the name of a weight
 
 
 class Checkpoints:
@@ -42,9 +43,10 @@ class Checkpoints:
             progress = json.loads(str(arrays.pop(_PROGRESS)))
             records = tuple(EpochRecord(**record) for record in progress["records"])
             failure = Failure(**progress["failure"]) if progress["failure"] else None
+            velocity = {name: arrays.pop(_VELOCITY + name) for name in list(arrays) if _VELOCITY + name in arrays}
         except (UserError, ValueError, KeyError, TypeError):
             return None
-        return TrainingState(arrays, records, failure)
+        return TrainingState(arrays, records, failure, velocity)
 
     def save(self, run: TrainingRun, state: TrainingState) -> None:
         """Keep a state in place of an earlier one of the same run; whole or not at all."""
@@ -53,7 +55,8 @@ class Checkpoints:
             "failure": asdict(state.failure) if state.failure else None,
         }
         with output_file(self._path(run)) as path:
-            write_arrays(path, {**state.weights, _PROGRESS: np.array(json.dumps(progress))})
+            velocity = {_VELOCITY + name: array for name, array in state.velocity.items()}
+            write_arrays(path, {**state.weights, **velocity, _PROGRESS: np.array(json.dumps(progress))})
 
     def _path(self, run: TrainingRun) -> Path:
         # A run is plain values, which repr() tells apart; its data are what they hold, not where they lie.
