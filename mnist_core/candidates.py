@@ -34,13 +34,18 @@ class Candidate(Hyperparameters):
 
 
 class Trial(Record):
-    """One learning rate of a search: how it failed, if it did, the epochs it ran, and the best of those it survived."""
+    """One learning rate of a search: how it failed, if it did, the epochs it ran, and the best of those it survived.
+
+    Of the tuned protocol: one set of `hyperparameters`. Its only candidate is its last epoch; that it ran for fewer
+    than it should, without a failure, means that others did better.
+    """
 
     learning_rate: PositiveFloat
     failure: FailureWord | None
     epochs: NonNegativeInt
     best_epoch: PositiveInt | None
     best_validation_error: Percent | None
+    hyperparameters: Hyperparameters | None = None
 
     @model_validator(mode="after")
     def _best_is_whole(self) -> Self:
@@ -57,13 +62,35 @@ class Probe(Record):
     learns: bool
 
 
+class Finalist(Record):
+    """One of the best trials of the tuned protocol, trained again with other seeds.
+
+    Attributes:
+        trial: its place among the trials.
+        search_error: validation error (percent) in the search.
+        validation_errors: of the other seeds; None where training failed.
+        validation_error: their mean; None if training failed.
+        difference: that minus the search's error (points): how much luck there was in being best.
+    """
+
+    trial: NonNegativeInt
+    search_error: Percent
+    validation_errors: list[Percent | None]
+    validation_error: Percent | None
+    difference: float | None
+
+
 class Search(Candidate):
-    """data/search/<model>.json: the best candidate, how it was found, and every candidate from best to worst."""
+    """data/search/<model>.json: the best candidate, how it was found, and every candidate from best to worst.
+
+    Of the tuned protocol, the candidates are the finalists.
+    """
 
     model: str
     trials: Annotated[list[Trial], Field(min_length=1)]
     probes: list[Probe]
     candidates: Annotated[list[Candidate], Field(min_length=1)]
+    finalists: list[Finalist] = Field(default_factory=list)
 
 
 class FailedCandidate(Record):
