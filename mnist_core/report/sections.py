@@ -53,7 +53,9 @@ class ReportSources:
     comparisons: Path  # of the models pair by pair, CSV
     details: Path  # what predictions show beyond the error, JSON
     derivations: Path  # Markdown
+    tuned_comparisons: Path  # of the tuned protocol with the report's, and of its twins, CSV
     search: Path  # directory of JSON
+    trials: Path  # directory of CSV
     curves: Path  # directory of CSV
     confusion: Path  # directory of CSV
     figures: Path  # directory of SVG
