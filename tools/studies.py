@@ -30,7 +30,6 @@ def main() -> None:
                 read_search(SEARCH / f"{model}.json", model), read_tuned_trials(PLOTS / "search" / f"{model}.csv")
             )
             study = optuna.create_study(storage=storage, study_name=model)
-            study.set_metric_names(["validation error (%)"])
             study.add_trials(trials)
         storage.engine.dispose()
     click.echo(f"{STUDIES}: {', '.join(models)}")
