@@ -2,9 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
+# The stages that know nothing of the tuned protocol, and those that show what there is of it, in their order.
+REPORT := $(patsubst %,evaluate@%,1a 1b 1c 1d 2a 2b 2c 2d) gradcheck parity
+SHOWN := table compare plot report publish draw
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help setup repro quick test lint evaluate plots experiments restore verify faults doctor bench lock clean
+.PHONY: help setup repro tuned watch quick test lint evaluate plots experiments restore verify faults doctor bench lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -20,8 +23,15 @@ $(READY): requirements.lock pyproject.toml
 	$(VENV)/bin/python -m tools.plots_page
 	@touch $@
 
-repro: $(READY) ## run what changed of the whole pipeline (VERBOSE=1 prints every epoch)
+repro: $(READY) ## run what changed of the report's part of the pipeline (VERBOSE=1 prints every epoch)
+	$(if $(VERBOSE),MNIST_VERBOSE=1) dvc repro $(REPORT)
+	dvc repro --single-item $(SHOWN)
+
+tuned: $(READY) ## run what changed of the whole pipeline, with the tuned protocol
 	$(if $(VERBOSE),MNIST_VERBOSE=1) dvc repro
+
+watch: $(READY) ## follow in a second terminal how far the running stage has come
+	python -m tools.watch
 
 quick: $(READY) ## run the same pipeline on a slice, in minutes, in a copy: the workspace stays as it is
 	python -m tools.quick

@@ -1,7 +1,7 @@
 """What a search finds and training uses, and how each is written down.
 
-A candidate is a learning rate with a number of epochs. Stage search ranks them, stage train takes the best that no seed
-fails with.
+A candidate is a set of hyperparameters with the error that it had. Stage search ranks them, stage train takes the best
+that no seed fails with.
 """
 
 from collections.abc import Iterable
@@ -12,28 +12,40 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from mnist_core.errors import UserError
 from mnist_core.files.reading import Record, read_record
+from mnist_core.hyperparameters import Hyperparameters
 
 FailureWord: TypeAlias = Literal["non-finite", "dead", "spiked", "collapsed"]
 """Why a training came to nothing; `training/divergence.py` says what each word means."""
 Percent: TypeAlias = Annotated[float, Field(ge=0, le=100)]
 
 
-class Candidate(Record):
-    """A learning rate, a number of epochs, and the validation error (percent) that the search had with them."""
+class Candidate(Hyperparameters):
+    """Hyperparameters, and the validation error (percent) that the search had with them.
 
-    learning_rate: PositiveFloat
-    epochs: PositiveInt
+    Written without the values that are those of the 2017 report (`exclude_defaults`).
+    """
+
     validation_error: Percent
+
+    @property
+    def hyperparameters(self) -> Hyperparameters:
+        """Everything but the error."""
+        return Hyperparameters(**self.model_dump(include=set(Hyperparameters.model_fields)))
 
 
 class Trial(Record):
-    """One learning rate of a search: how it failed, if it did, the epochs it ran, and the best of those it survived."""
+    """One learning rate of a search: how it failed, if it did, the epochs it ran, and the best of those it survived.
+
+    Of the tuned protocol: one set of `hyperparameters`. Its only candidate is its last epoch; that it ran for fewer
+    than it should, without a failure, means that others did better.
+    """
 
     learning_rate: PositiveFloat
     failure: FailureWord | None
     epochs: NonNegativeInt
     best_epoch: PositiveInt | None
     best_validation_error: Percent | None
+    hyperparameters: Hyperparameters | None = None
 
     @model_validator(mode="after")
     def _best_is_whole(self) -> Self:
@@ -50,13 +62,35 @@ class Probe(Record):
     learns: bool
 
 
+class Finalist(Record):
+    """One of the best trials of the tuned protocol, trained again with other seeds.
+
+    Attributes:
+        trial: its place among the trials.
+        search_error: validation error (percent) in the search.
+        validation_errors: of the other seeds; None where training failed.
+        validation_error: their mean; None if training failed.
+        difference: that minus the search's error (points): how much luck there was in being best.
+    """
+
+    trial: NonNegativeInt
+    search_error: Percent
+    validation_errors: list[Percent | None]
+    validation_error: Percent | None
+    difference: float | None
+
+
 class Search(Candidate):
-    """data/search/<model>.json: the best candidate, how it was found, and every candidate from best to worst."""
+    """data/search/<model>.json: the best candidate, how it was found, and every candidate from best to worst.
+
+    Of the tuned protocol, the candidates are the finalists.
+    """
 
     model: str
     trials: Annotated[list[Trial], Field(min_length=1)]
     probes: list[Probe]
     candidates: Annotated[list[Candidate], Field(min_length=1)]
+    finalists: list[Finalist] = Field(default_factory=list)
 
 
 class FailedCandidate(Record):
@@ -76,7 +110,7 @@ class Choice(Candidate):
     failures: list[FailedCandidate]
 
     def why_not(self, candidate: Candidate) -> FailedCandidate | None:
-        """Return what speaks against a candidate: its own failure, or an earlier one at the same rate."""
+        """Return what speaks against a candidate: its own failure, or another one at the same rate."""
         same_rate = [failed for failed in self.failures if failed.learning_rate == candidate.learning_rate]
         return next((failed for failed in same_rate if failed.epochs == candidate.epochs), next(iter(same_rate), None))
 
@@ -107,10 +141,10 @@ def read_choice(path: Path, model: str, search: Search | None = None) -> Choice:
     remedy = "train the model first (dvc repro)"
     choice = read_record(path, Choice, remedy)
     _check_model(path, choice.model, model, remedy)
-    pair = (choice.learning_rate, choice.epochs)
-    if search and pair not in [(found.learning_rate, found.epochs) for found in search.candidates]:
+    if search and choice.hyperparameters not in [found.hyperparameters for found in search.candidates]:
         raise UserError(
-            f"{path}: learning rate {pair[0]:g} with {pair[1]} epochs is no candidate of its search; {remedy}"
+            f"{path}: learning rate {choice.learning_rate:g} with {choice.epochs} epochs is no candidate of its search;"
+            f" {remedy}"
         )
     return choice
 

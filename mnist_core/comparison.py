@@ -4,7 +4,7 @@ The tests are statsmodels', the bootstrap is scipy's. All read predictions and l
 everything is chosen and trained.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -56,7 +56,9 @@ def read_predictions(path: Path, *, num_images: int) -> tuple[tuple[int, ...], A
     return tuple(seeds.tolist()), probabilities
 
 
-def compare(mistakes: Mapping[str, Array], rule: ComparisonRule = RULE) -> Comparison:
+def compare(
+    mistakes: Mapping[str, Array], rule: ComparisonRule = RULE, pairs: Sequence[tuple[str, str]] = ()
+) -> Comparison:
     """Compare models on the same test images and seeds.
 
     McNemar's test asks of two networks whether they err on different numbers of images, and knows no seeds. It gets
@@ -67,12 +69,15 @@ def compare(mistakes: Mapping[str, Array], rule: ComparisonRule = RULE) -> Compa
     Args:
         mistakes: two models or more -> bool (S, N), whether it is wrong with seed s about image n.
         rule: how sure to be, and which difference matters.
+        pairs: which models to compare with each other; by default every two.
 
     Returns:
         Errors and differences in percent and points, rounded; the pairs have a `verdict`, see `_verdict`.
     """
-    names, pairs = list(mistakes), list(combinations(mistakes, 2))
-    low, high = ([percent(end) for end in ends] for ends in _interval_ends(np.stack(list(mistakes.values())), rule))
+    names, pairs = list(mistakes), pairs or list(combinations(mistakes, 2))
+    places = np.array([[names.index(model), names.index(other)] for model, other in pairs])
+    ends_of_all = _interval_ends(np.stack(list(mistakes.values())), places, rule)
+    low, high = ([percent(end) for end in ends] for ends in ends_of_all)
     errors = {name: float(np.mean(wrong)) for name, wrong in mistakes.items()}
     intervals = {
         "model": names,
@@ -99,8 +104,8 @@ def compare(mistakes: Mapping[str, Array], rule: ComparisonRule = RULE) -> Compa
     return Comparison(pd.DataFrame(intervals), pd.DataFrame(columns))
 
 
-def _interval_ends(wrong: Array, rule: ComparisonRule) -> tuple[Array, Array]:
-    """Return the ends (fractions) of the intervals of all errors and, after them, of all pairs' differences.
+def _interval_ends(wrong: Array, pairs: Array, rule: ComparisonRule) -> tuple[Array, Array]:
+    """Return the ends (fractions) of the intervals of all errors and, after them, of the pairs' differences.
 
     Seeds and images are drawn again independently, the same for all models: a seed means the same order of the
     training images to all, and the same initial weights to twins. Owen, "The pigeonhole bootstrap", 2007: such
@@ -109,10 +114,11 @@ def _interval_ends(wrong: Array, rule: ComparisonRule) -> tuple[Array, Array]:
 
     Args:
         wrong: bool (models, S, N).
+        pairs: int (pairs, 2), which models.
         rule: how sure to be.
     """
     num_models, num_seeds, num_images = wrong.shape
-    first, second = np.triu_indices(num_models, k=1)  # the order of itertools.combinations
+    first, second = pairs.T
     # Counts of at most N = 10,000 are whole numbers that float32 holds exactly: no order of adding changes them.
     columns = wrong.reshape(num_models * num_seeds, num_images).T.astype(np.float32)
 

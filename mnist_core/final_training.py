@@ -74,7 +74,7 @@ def train_seeds(
         rate, epochs = candidate.learning_rate, candidate.epochs
         if epochs > survived.get(rate, epochs):
             continue
-        runs = [TrainingRun(setup, rate, epochs, seed, evaluate_on=("train", "test")) for seed in seeds]
+        runs = [TrainingRun(setup, candidate.hyperparameters, seed, evaluate_on=("train", "test")) for seed in seeds]
         training = train_all(cluster, runs, description=description, checkpoints=checkpoints)
         states = _train_until_the_first_failure(training, runs, on_epoch)
         failed = _first_failure(states)

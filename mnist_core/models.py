@@ -1,10 +1,15 @@
-"""The eight models by their names in the 2017 report. Nothing of networks."""
+"""The eight models by their names in the 2017 report, and the same networks under the tuned protocol.
+
+Nothing of networks.
+"""
 
 from typing import Literal, TypeAlias
 
 from mnist_core.errors import UserError
 
 Framework: TypeAlias = Literal["tensorflow", "numpy"]
+Protocol: TypeAlias = Literal["report", "tuned"]
+"""How hyperparameters are chosen: as in the 2017 report, or as well as we can."""
 
 _FRAMEWORKS: dict[str, Framework] = {"1": "tensorflow", "2": "numpy"}
 
@@ -13,6 +18,10 @@ MODELS: dict[str, tuple[Framework, str]] = {
 }
 """Model name of the report -> (framework, letter of its architecture)."""
 
+_TUNED = "_tuned"
+TUNED = {f"{name}{_TUNED}": found for name, found in MODELS.items()}
+"""The same under the tuned protocol, such as "2d_tuned"."""
+ALL_MODELS = MODELS | TUNED
 
 COLUMNS = {
     "1a": "P1:a",
@@ -28,11 +37,21 @@ COLUMNS = {
 
 
 def framework_and_letter(name: str) -> tuple[Framework, str]:
-    """Split a model's name in the report.
+    """Split a model's name, such as "2d" or "2d_tuned".
 
     Raises:
         UserError: there is no such model.
     """
-    if name not in MODELS:
-        raise UserError(f"unknown model {name!r}: use one of {', '.join(MODELS)}")
-    return MODELS[name]
+    if name not in ALL_MODELS:
+        raise UserError(f"unknown model {name!r}: use one of {', '.join(ALL_MODELS)}")
+    return ALL_MODELS[name]
+
+
+def protocol_of(name: str) -> Protocol:
+    """Return the protocol of a model, by its name."""
+    return "tuned" if name in TUNED else "report"
+
+
+def tuned(name: str) -> str:
+    """Return the name of the same model under the tuned protocol."""
+    return f"{name}{_TUNED}"

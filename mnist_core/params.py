@@ -10,7 +10,8 @@ from tqdm import tqdm
 
 from mnist_core.data.params import Count, DataParams, SplitSizes
 from mnist_core.files.reading import Section, read_yaml, validate
-from mnist_core.models import framework_and_letter
+from mnist_core.hyperparameters import MAX_SHIFT, Schedule
+from mnist_core.models import ALL_MODELS, framework_and_letter, protocol_of
 from mnist_core.networks.architectures import Architecture, CheckedArchitecture, operations, training_bytes
 
 Rate: TypeAlias = Annotated[PositiveFloat, Field(allow_inf_nan=False, strict=True)]
@@ -37,6 +38,62 @@ class ProbeSearch(Section):
 SearchParams: TypeAlias = GridSearch | ProbeSearch
 
 
+class TunedSearch(Section):
+    """How the tuned protocol searches: batches of trials that are asked for together and thinned out on rungs.
+
+    Attributes:
+        strategy: one of Optuna's samplers.
+        seed: of the sampler and of all trials.
+        num_batches: how often the sampler is asked, each time knowing what came before.
+        trials_per_batch: how many trials it is asked for.
+        num_rungs: how often validation errors are compared; the last time is at the end of training.
+        reduction: one of so many trials goes on to the next rung, which is so many times further.
+        choice_seeds: the best three configurations are trained again with each of these.
+    """
+
+    strategy: Literal["random", "qmc", "tpe"]
+    seed: Seed
+    num_batches: Count
+    trials_per_batch: Count
+    num_rungs: Count
+    reduction: Annotated[StrictInt, annotated_types.Ge(2)]
+    choice_seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _other_seeds(self) -> Self:
+        if len({self.seed, *self.choice_seeds}) <= len(self.choice_seeds):
+            raise ValueError("choice_seeds must differ from each other and from seed")
+        return self
+
+
+class LearningRates(Section):
+    """A range, sampled on a logarithmic scale."""
+
+    low: Rate
+    high: Rate
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low > self.high:
+            raise ValueError("low must not be above high")
+        return self
+
+
+class SearchSpace(Section):
+    """What the tuned protocol searches for one network: a range of learning rates, and choices, in ascending order."""
+
+    learning_rate: LearningRates
+    batch_size: Annotated[tuple[Count, ...], Field(min_length=1)]
+    momentum: Annotated[tuple[Annotated[float, Field(ge=0, lt=1, strict=True)], ...], Field(min_length=1)]
+    weight_decay: Annotated[
+        tuple[Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)], ...], Field(min_length=1)
+    ]
+    schedule: Annotated[tuple[Schedule, ...], Field(min_length=1)]
+    shift: Annotated[
+        tuple[Annotated[StrictInt, annotated_types.Interval(ge=0, le=MAX_SHIFT)], ...], Field(min_length=1)
+    ]
+
+
 class EpochsParams(Section):
     """How long each network of the search trains, by the letter of its architecture."""
 
@@ -52,6 +109,28 @@ class FrameworkParams(Section):
     batch_size: Count
     search: Annotated[SearchParams, Field(discriminator="strategy")]
     epochs: EpochsParams
+
+
+class SpacesParams(Section):
+    """What is searched, by the letter of the network."""
+
+    a: SearchSpace
+    b: SearchSpace
+    c: SearchSpace
+    d: SearchSpace
+
+
+class TunedParams(Section):
+    """The tuned protocol, the same for both frameworks; `epochs` is how long a trial trains that is never left out."""
+
+    search: TunedSearch
+    epochs: EpochsParams
+    space: SpacesParams
+
+    def space_of(self, model: str) -> SearchSpace:
+        """Return what is searched for a model, such as "2d_tuned"."""
+        space: SearchSpace = getattr(self.space, framework_and_letter(model)[1])
+        return space
 
 
 class TrainParams(Section):
@@ -79,6 +158,8 @@ class ParityParams(Section):
     seed: Seed
     learning_rate: Rate
     batch_size: Count
+    momentum: Annotated[Rate, annotated_types.Lt(1)]
+    weight_decay: Rate
     steps: Annotated[tuple[Count, ...], Field(min_length=1)]
     epochs: Count
 
@@ -90,6 +171,7 @@ class ProfileParams(Section):
     train: TrainParams
     tensorflow: FrameworkParams
     numpy: FrameworkParams
+    tuned: TunedParams
     gradcheck: GradcheckParams
     parity: ParityParams
 
@@ -100,8 +182,15 @@ class ProfileParams(Section):
 
     def search_epochs(self, model: str) -> int:
         """Return how many epochs each trial of a model's search trains."""
-        epochs: int = getattr(self.framework(model).epochs, framework_and_letter(model)[1])
+        settings = self.tuned if protocol_of(model) == "tuned" else self.framework(model)
+        epochs: int = getattr(settings.epochs, framework_and_letter(model)[1])
         return epochs
+
+    def batch_size(self, model: str) -> int:
+        """Return the images a step of a model; the largest of them where it is searched."""
+        if protocol_of(model) == "tuned":
+            return max(self.tuned.space_of(model).batch_size)
+        return self.framework(model).batch_size
 
 
 class ArchitecturesParams(Section):
@@ -131,8 +220,9 @@ class Params(Section):
     @model_validator(mode="after")
     def _fits_memory(self) -> Self:
         memory = psutil.virtual_memory().total
-        batch_size = min(max(self.active.tensorflow.batch_size, self.active.numpy.batch_size), self.active.data.train)
         for letter, architecture in self.architectures:
+            largest_batch = max(self.active.batch_size(name) for name in ALL_MODELS if ALL_MODELS[name][1] == letter)
+            batch_size = min(largest_batch, self.active.data.train)
             sizes = {step.name: training_bytes(step, batch_size) for step in operations(architecture)}
             if (needed := sum(sizes.values())) > memory:
                 largest = max(sizes, key=sizes.__getitem__)

@@ -58,6 +58,11 @@ def find_model(model: str, seed: int | None = None, *, root: Path = Path()) -> P
     return path
 
 
+def is_there(model: str, *, root: Path = Path()) -> bool:
+    """Return whether `find_model` has any file of a model."""
+    return (root / TRAINED / model).is_dir() or (root / PUBLISHED / f"{model}.npz").exists()
+
+
 def place_of(path: Path) -> Path:
     """Return which of the two places a file of `find_model` lies in."""
     return PUBLISHED if path.parent.name == PUBLISHED.name else TRAINED

@@ -14,7 +14,7 @@ from mnist_core.arrays import NUM_CLASSES, Array
 from mnist_core.candidates import Candidate, Percent
 from mnist_core.errors import UserError
 from mnist_core.files.reading import REMEDY, Record, read_csv, read_record
-from mnist_core.models import MODELS
+from mnist_core.models import ALL_MODELS, MODELS, TUNED
 
 ERROR_KEYS = ("train_error", "train_error_std", "test_error", "test_error_std")
 CURVE_COLUMNS = ("epoch", *ERROR_KEYS)
@@ -69,6 +69,7 @@ class Twins(Record):
     same_start: bool
     logit_difference: dict[str, NonNegativeFloat]
     logit_difference_float64: dict[str, NonNegativeFloat]
+    logit_difference_momentum_float64: dict[str, NonNegativeFloat]
     logit_difference_one_rounding: dict[str, NonNegativeFloat]
     largest_error_gap: NonNegativeFloat
     cross_loaded: CrossLoaded
@@ -145,11 +146,20 @@ def read_scores(path: Path) -> Scores:
 
 
 def read_summary(path: Path) -> dict[str, Scores]:
-    """Read the scores of the eight models by name, from metrics/summary.json."""
+    """Read the scores of the eight models by name, and of those of the tuned protocol, from metrics/summary.json."""
     summary = read_record(path, dict[str, Scores])
-    if sorted(summary) != sorted(MODELS):
+    if not set(MODELS) <= set(summary) <= set(ALL_MODELS):
         raise UserError(f"{path}: holds {', '.join(summary) or 'no model'} instead of {', '.join(MODELS)}; {REMEDY}")
     return summary
+
+
+def evaluated_models(scores: Path) -> list[str]:
+    """Return the eight models, and those of the tuned protocol that have been evaluated: `make tuned` may come later.
+
+    Args:
+        scores: directory with <model>.json of each.
+    """
+    return [*MODELS, *(model for model in TUNED if (scores / f"{model}.json").exists())]
 
 
 def read_confusion(path: Path) -> Array:

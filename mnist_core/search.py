@@ -15,12 +15,13 @@ import pandas as pd
 from mnist_core.arrays import Array, Weights
 from mnist_core.candidates import Candidate, Probe, Trial, rank
 from mnist_core.errors import UserError
+from mnist_core.hyperparameters import Hyperparameters
 from mnist_core.metrics import cross_entropy, is_constant, percent
 from mnist_core.params import GridSearch, SearchParams
 from mnist_core.training.checkpoints import Checkpoints
 from mnist_core.training.cluster import threads_per_job, train_all
 from mnist_core.training.jobs import Cluster
-from mnist_core.training.loop import advance, cached_dataset
+from mnist_core.training.loop import advance, cached_split
 from mnist_core.training.run import TrainingRun, TrainingSetup, TrainingState
 
 _SMALLEST_PROBE = 1e-6
@@ -38,10 +39,10 @@ class SearchResult:
     def to_json(self) -> dict[str, Any]:
         """Return everything but the curves, ready for JSON, with the best candidate on top."""
         return {
-            **self.candidates[0].model_dump(),
-            "trials": [trial.model_dump() for trial in self.trials],
+            **self.candidates[0].model_dump(exclude_defaults=True),
+            "trials": [trial.model_dump(exclude_defaults=True) for trial in self.trials],
             "probes": [probe.model_dump() for probe in self.probes],
-            "candidates": [candidate.model_dump() for candidate in self.candidates],
+            "candidates": [candidate.model_dump(exclude_defaults=True) for candidate in self.candidates],
         }
 
 
@@ -77,7 +78,10 @@ def search(
     else:
         probes = probe_downward(cluster, setup, params.largest_learning_rate, seed=params.seed)
         rates = [_tenths(probes[-1].learning_rate, i) for i in range(params.num_learning_rates)]
-    runs = [TrainingRun(setup, rate, num_epochs, params.seed, ("validation",)) for rate in rates]
+    runs = [
+        TrainingRun(setup, Hyperparameters(learning_rate=rate, epochs=num_epochs), params.seed, ("validation",))
+        for rate in rates
+    ]
     states = dict(
         train_all(cluster, runs, description=description, checkpoints=checkpoints)
     )  # of each run the last one
@@ -141,7 +145,7 @@ def probe_downward(cluster: Cluster, setup: TrainingSetup, largest: float, *, se
                 f"search: the network learns at none of the rates {tried} within one epoch;"
                 " start elsewhere with largest_learning_rate in params.yaml"
             )
-        run = TrainingRun(setup, rate, num_epochs=1, seed=seed)
+        run = TrainingRun(setup, Hyperparameters(learning_rate=rate, epochs=1), seed)
         learns = cluster.run(learns_in_one_epoch, run, threads_per_job(cluster, 1), data_directory=setup.data_directory)
         probes.append(Probe(learning_rate=rate, learns=learns))
     return tuple(probes)
@@ -159,7 +163,7 @@ def learns_in_one_epoch(run: TrainingRun, num_threads: int | None = None) -> boo
         run: what to train.
         num_threads: see `registry.build_classifier`.
     """
-    train = cached_dataset(run.setup.data_directory).train
+    train = cached_split(run.setup.data_directory, "train")
 
     def logits(weights: Weights) -> Array:
         return run.setup.classifier(weights, num_threads).predict_logits(train.images)

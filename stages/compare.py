@@ -9,19 +9,19 @@ from mnist_core.details import disputed_images, model_details
 from mnist_core.errors import UserError
 from mnist_core.files.reading import REMEDY
 from mnist_core.files.writing import output_file, write_csv, write_text
-from mnist_core.models import MODELS
-from mnist_core.records import Details, read_scores
+from mnist_core.models import MODELS, tuned
+from mnist_core.records import Details, evaluated_models, read_scores
 from stages.command import METRICS, PARAMS, PREDICTIONS, PREPARED, SCORES, StageCommand
 
 
 @click.command(cls=StageCommand)
 def main() -> None:
-    """Write metrics/intervals.csv, metrics/comparisons.csv and metrics/details.json."""
+    """Write metrics/{intervals,comparisons,tuned_comparisons}.csv and metrics/details.json."""
     dataset = load_data_params(PARAMS).dataset
     labels = load_split(PREPARED, "test").labels
     seeds: tuple[int, ...] = ()
     mistakes, models = {}, {}
-    for model in MODELS:
+    for model in evaluated_models(SCORES):
         path = PREDICTIONS / f"{model}.npz"
         own_seeds, probabilities = read_predictions(path, num_images=len(labels))
         seeds = seeds or own_seeds
@@ -36,7 +36,13 @@ def main() -> None:
             validation_error=scores.validation_error,
             final_validation_error=scores.final_validation_error,
         )
-    comparison = compare(mistakes)
+    comparison = compare({model: mistakes[model] for model in MODELS})
+    done = [model for model in MODELS if tuned(model) in mistakes]
+    pairs = [(tuned(model), model) for model in done]
+    pairs += [
+        (tuned(f"1{letter}"), tuned(f"2{letter}")) for letter in "abcd" if {f"1{letter}", f"2{letter}"} <= {*done}
+    ]
+    of_tuned = compare(mistakes, pairs=pairs).pairs if pairs else comparison.pairs.iloc[:0]
     details = Details(
         seeds=seeds,
         num_images=len(labels),
@@ -47,8 +53,10 @@ def main() -> None:
     with (
         output_file(METRICS / "intervals.csv") as intervals_path,
         output_file(METRICS / "comparisons.csv") as pairs_path,
+        output_file(METRICS / "tuned_comparisons.csv") as tuned_path,
         output_file(METRICS / "details.json") as details_path,
     ):
+        write_csv(of_tuned, tuned_path)
         write_csv(comparison.intervals, intervals_path)
         write_csv(comparison.pairs, pairs_path)
         write_text(details_path, details.model_dump_json(indent=2) + "\n")

@@ -8,15 +8,15 @@ from mnist_core.candidates import Candidate, read_choice
 from mnist_core.data.dataset import load_dataset
 from mnist_core.evaluation import confusion_frame, evaluate_model, probabilities, summarise
 from mnist_core.files.writing import output_file, write_arrays, write_csv, write_json
-from mnist_core.models import MODELS
+from mnist_core.models import ALL_MODELS, MODELS, TUNED
 from mnist_core.params import load_params
-from mnist_core.published import find_model, place_of, seeds_of
+from mnist_core.published import find_model, is_there, place_of, seeds_of
 from stages.command import HYPERPARAMETERS, MODEL_FILES, PARAMS, PLOTS, PREDICTIONS, PREPARED, SCORES, StageCommand
 
 
 @click.command(cls=StageCommand)
 @click.option(
-    "--model", "models", multiple=True, type=click.Choice(list(MODELS)), help="May be repeated; default: all."
+    "--model", "models", multiple=True, type=click.Choice(list(ALL_MODELS)), help="May be repeated; default: all."
 )
 @click.option("--print-only", is_flag=True, help="Print the errors and write no file.")
 def main(models: tuple[str, ...], print_only: bool) -> None:
@@ -24,7 +24,7 @@ def main(models: tuple[str, ...], print_only: bool) -> None:
     dataset = load_dataset(PREPARED)
     params = load_params(PARAMS)
     places = set()
-    for model in models or MODELS:
+    for model in models or [*MODELS, *filter(is_there, TUNED)]:
         seeds = seeds_of(model, params.active.train.seeds)
         evaluations = []
         for seed in seeds:
@@ -45,7 +45,8 @@ def main(models: tuple[str, ...], print_only: bool) -> None:
         ):
             by_seed = probabilities(evaluations)
             scores = summarise(evaluations) | calibration_scores(by_seed, dataset.test.labels)
-            write_json(scores_path, scores | choice.model_dump(include=set(Candidate.model_fields)))
+            chosen = choice.model_dump(include=set(Candidate.model_fields), exclude_defaults=True)
+            write_json(scores_path, scores | chosen)
             write_csv(confusion_frame(evaluations[0], dataset.test.labels), confusion_path)
             write_arrays(predictions_path, {"probabilities": by_seed, "seeds": np.array(seeds, np.int64)})
 

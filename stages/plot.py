@@ -4,8 +4,11 @@ import click
 
 from mnist_core.data.params import load_data_params
 from mnist_core.files.writing import output_directory
+from mnist_core.models import TUNED
+from mnist_core.records import read_summary
 from mnist_core.report.comparison_figure import write_comparison_figures
 from mnist_core.report.plotting import write_figures
+from mnist_core.report.tuning_figure import write_tuned_figures
 from stages.command import METRICS, MODEL_FILES, PARAMS, PLOTS, SEARCH, StageCommand
 
 
@@ -15,6 +18,8 @@ def main() -> None:
     classes = load_data_params(PARAMS).ten_names
     with output_directory(PLOTS / "figures") as output:
         write_figures(PLOTS, SEARCH, MODEL_FILES, output, classes)
+        tuned = [model for model in read_summary(METRICS / "summary.json") if model in TUNED]
+        write_tuned_figures(PLOTS, SEARCH, output, classes, tuned)
         write_comparison_figures(METRICS, output)
 
 

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import click
 
-from mnist_core.files.writing import output_file
+from mnist_core.files.writing import output_file, write_text
 from mnist_core.params import load_params
+from mnist_core.records import read_summary
 from mnist_core.report.page import build_report
 from mnist_core.report.sections import ReportSources
+from mnist_core.report.tuned_section import tuned_markdown, tuned_models
 from stages.command import METRICS, MODEL_FILES, PARAMS, PLOTS, PREDICTIONS, PREPARED, SEARCH, StageCommand
 
 DERIVATIONS = Path("docs/derivations.md")
@@ -15,7 +17,7 @@ DERIVATIONS = Path("docs/derivations.md")
 
 @click.command(cls=StageCommand)
 def main() -> None:
-    """Gather every metric, figure, prediction and derivation into plots/report.html."""
+    """Gather every metric, figure, prediction and derivation into plots/report.html; write metrics/tuned.md."""
     sources = ReportSources(
         summary=METRICS / "summary.json",
         gradients=METRICS / "gradients.json",
@@ -23,7 +25,9 @@ def main() -> None:
         comparisons=METRICS / "comparisons.csv",
         details=METRICS / "details.json",
         derivations=DERIVATIONS,
+        tuned_comparisons=METRICS / "tuned_comparisons.csv",
         search=SEARCH,
+        trials=PLOTS / "search",
         curves=PLOTS / "curves",
         confusion=PLOTS / "confusion",
         figures=PLOTS / "figures",
@@ -31,9 +35,12 @@ def main() -> None:
         models=MODEL_FILES,
         prepared=PREPARED,
     )
-    page = build_report(load_params(PARAMS), sources, page_directory=PLOTS)
-    with output_file(PLOTS / "report.html") as path:
+    params = load_params(PARAMS)
+    tuned = tuned_models(sources, params, read_summary(sources.summary), with_figures=True)
+    page = build_report(params, sources, tuned, page_directory=PLOTS)
+    with output_file(PLOTS / "report.html") as path, output_file(METRICS / "tuned.md") as tuned_path:
         path.write_text(page, encoding="utf-8", newline="\n")
+        write_text(tuned_path, tuned_markdown(tuned))
 
 
 if __name__ == "__main__":

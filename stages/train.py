@@ -58,16 +58,13 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
             )
         data_sha256 = load_manifest(setup.data_directory).sha256
         for seed, state in zip(seeds, training.states, strict=True):
-            provenance = Provenance(
-                model=model,
-                seed=seed,
-                learning_rate=training.candidate.learning_rate,
-                epochs=training.candidate.epochs,
-                batch_size=setup.batch_size,
-                data_sha256=data_sha256,
-            )
+            learned = {
+                "batch_size": setup.batch_size,
+                **training.candidate.hyperparameters.model_dump(exclude_none=True),
+            }
+            provenance = Provenance(model=model, seed=seed, data_sha256=data_sha256, **learned)
             _save(directory / f"seed_{seed}", setup, state, provenance)
-        write_json(directory / HYPERPARAMETERS, _choice(model, training).model_dump())
+        write_json(directory / HYPERPARAMETERS, _choice(model, training).model_dump(exclude_defaults=True))
         write_csv(curves_frame([state.records for state in training.states]), errors_path)
     for passed_over in training.passed_over:
         click.echo(f"{model}: {passed_over}; the next best of the search was taken")

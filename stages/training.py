@@ -5,7 +5,7 @@ from typing import ParamSpec, TypeVar
 
 import click
 
-from mnist_core.models import MODELS, framework_and_letter
+from mnist_core.models import ALL_MODELS, framework_and_letter
 from mnist_core.params import Params
 from mnist_core.training.run import TrainingSetup
 from stages.command import PREPARED
@@ -13,9 +13,7 @@ from stages.command import PREPARED
 P = ParamSpec("P")
 R = TypeVar("R")
 
-model_option = click.option(
-    "--model", required=True, type=click.Choice(list(MODELS)), help="Name of the model in the report."
-)
+model_option = click.option("--model", required=True, type=click.Choice(list(ALL_MODELS)), help="Name of the model.")
 
 
 def cluster_options(function: Callable[P, R]) -> Callable[P, R]:
@@ -37,6 +35,6 @@ def training_setup(model: str, params: Params) -> TrainingSetup:
         framework=framework_and_letter(model)[0],
         architecture=params.architecture(model),
         data_directory=PREPARED.resolve(),
-        batch_size=params.active.framework(model).batch_size,
+        batch_size=params.active.batch_size(model),
         fast=params.fast,
     )

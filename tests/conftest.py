@@ -10,6 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from mnist_core.data.dataset import save_dataset
+from mnist_core.hyperparameters import Hyperparameters
 from mnist_core.networks.architectures import Dense
 from mnist_core.training.cluster import open_cluster
 from mnist_core.training.run import TrainingRun, TrainingSetup
@@ -95,7 +96,7 @@ def setup(prepared):
 @pytest.fixture
 def run(setup):
     """A small training run."""
-    return TrainingRun(setup, learning_rate=0.1, num_epochs=4, seed=0, evaluate_on=("test",))
+    return TrainingRun(setup, Hyperparameters(learning_rate=0.1, epochs=4), seed=0, evaluate_on=("test",))
 
 
 @pytest.fixture(scope="session")

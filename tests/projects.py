@@ -43,6 +43,8 @@ def shrink(params):
         profile[framework]["epochs"] = dict.fromkeys("abcd", 1)
     profile["tensorflow"]["search"]["learning_rates"] = [0.1]
     profile["numpy"]["search"] |= {"largest_learning_rate": 0.1, "num_learning_rates": 1}
+    profile["tuned"]["search"] |= {"num_batches": 1, "trials_per_batch": 1, "num_rungs": 1}
+    profile["tuned"]["epochs"] = dict.fromkeys("abcd", 1)
     profile["parity"] |= {"steps": [1, 6], "epochs": 1}
 
 

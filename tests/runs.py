@@ -10,12 +10,20 @@ CNN = (Conv2D(4, 3, activation="relu"), MaxPool2D(pool_size=2, stride=2), Dense(
 
 def content(state):
     """Return a state as something that compares by every bit."""
-    return {name: array.tobytes() for name, array in state.weights.items()}, state.records, state.failure
+    weights, velocity = (
+        {name: array.tobytes() for name, array in arrays.items()} for arrays in (state.weights, state.velocity)
+    )
+    return weights, velocity, state.records, state.failure
 
 
 def with_setup(run, **changes):
     """Return the run of another model."""
     return replace(run, setup=replace(run.setup, **changes))
+
+
+def learning(run, **changes):
+    """Return the run with other hyperparameters."""
+    return replace(run, hyperparameters=run.hyperparameters.model_copy(update=changes))
 
 
 def begin(run, num_epochs, **options):

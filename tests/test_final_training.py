@@ -4,6 +4,7 @@ from mnist_core import final_training
 from mnist_core.candidates import Candidate
 from mnist_core.errors import UserError
 from mnist_core.final_training import PassedOver, train_seeds
+from mnist_core.hyperparameters import Hyperparameters
 from mnist_core.training.divergence import Failure
 from mnist_core.training.history import EpochRecord
 from mnist_core.training.run import TrainingRun, TrainingState
@@ -26,7 +27,7 @@ def test_every_seed_is_trained_with_the_best(client, setup):
     )
     assert (training.candidate, training.passed_over) == (found(0.1, 2), [])
     for index, (seed, state) in enumerate(zip((5, 7), training.states, strict=True)):
-        run = TrainingRun(setup, learning_rate=0.1, num_epochs=2, seed=seed, evaluate_on=("train", "test"))
+        run = TrainingRun(setup, Hyperparameters(learning_rate=0.1, epochs=2), seed=seed, evaluate_on=("train", "test"))
         assert content(state) == content(begin(run, 2))
         assert tuple(record for reported, record in seen if reported == index) == state.records
 
@@ -39,8 +40,8 @@ def scripted(monkeypatch):
         tried, trained = [], []
 
         def train_all(cluster, runs, *, description, checkpoints):
-            tried.append((runs[0].learning_rate, runs[0].num_epochs))
-            of_rate = failures.get(runs[0].learning_rate, {})
+            tried.append((runs[0].hyperparameters.learning_rate, runs[0].num_epochs))
+            of_rate = failures.get(runs[0].hyperparameters.learning_rate, {})
             for epoch in range(1, runs[0].num_epochs + 1):
                 for index, run in sorted(enumerate(runs), key=lambda item: (order or [5, 7]).index(item[1].seed)):
                     failure = of_rate.get(run.seed)

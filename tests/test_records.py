@@ -92,6 +92,7 @@ def test_gradient_checks_and_twins_hold_finite_numbers_only(path):
     differences = {
         "logit_difference": after_one_step,
         "logit_difference_float64": after_one_step,
+        "logit_difference_momentum_float64": after_one_step,
         "logit_difference_one_rounding": after_one_step,
     }
     differences["same_start"] = True

@@ -154,3 +154,12 @@ def test_a_loss_and_a_step_worked_out_by_hand(framework):
     expected[3] = 0.45
     np.testing.assert_allclose(network.get_weights()["dense_1.bias"], expected, rtol=1e-12)
     np.testing.assert_allclose(network.get_weights()["dense_1.kernel"], [2 * expected], rtol=1e-12)
+
+
+@pytest.mark.parametrize("framework", ["numpy", "tensorflow"])
+def test_momentum_needs_a_velocity(framework):
+    weights = {"dense_1.kernel": np.zeros((1, 10)), "dense_1.bias": np.zeros(10)}
+    network = build_classifier(framework, (Dense(10),), weights, input_shape=(1, 1, 1))
+    images, labels = np.ones((1, 1, 1, 1), np.float32), np.array([3])
+    with pytest.raises(ValueError, match="need a velocity"):
+        network.train_epoch(images, labels, np.array([0]), batch_size=1, learning_rate=0.5, momentum=0.9)

@@ -8,6 +8,7 @@ import pytest
 from mnist_core import search as search_module
 from mnist_core.candidates import Probe, Trial
 from mnist_core.errors import UserError
+from mnist_core.hyperparameters import Hyperparameters
 from mnist_core.metrics import cross_entropy
 from mnist_core.networks.architectures import Dense
 from mnist_core.params import GridSearch, ProbeSearch
@@ -16,7 +17,7 @@ from mnist_core.search import _tenths, choose, learns_in_one_epoch, probe_downwa
 from mnist_core.training import run as run_module
 from mnist_core.training.divergence import Failure
 from mnist_core.training.history import EpochRecord
-from mnist_core.training.loop import cached_dataset
+from mnist_core.training.loop import cached_split
 from mnist_core.training.run import TrainingRun, TrainingState
 
 
@@ -41,7 +42,7 @@ def trial(rate, failure, epochs, best_epoch, best_error):
 
 
 def ranked(result):
-    return [tuple(candidate.model_dump().values()) for candidate in result.candidates]
+    return [tuple(candidate.model_dump(exclude_defaults=True).values()) for candidate in result.candidates]
 
 
 class TestChoose:
@@ -123,7 +124,7 @@ class StubClient:
         self.threads.append(num_threads)
         assert (run.num_epochs, run.seed) == (1, 7)
         assert data_directory == run.setup.data_directory
-        return run.learning_rate <= self.limit
+        return run.hyperparameters.learning_rate <= self.limit
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_a_probe_gets_all_cores(linear, monkeypatch):
         return build_classifier(*arguments, num_threads=num_threads, fast=fast)
 
     monkeypatch.setattr(run_module, "build_classifier", load)
-    learns_in_one_epoch(TrainingRun(linear, learning_rate=0.1, num_epochs=1, seed=99), 3)
+    learns_in_one_epoch(TrainingRun(linear, Hyperparameters(learning_rate=0.1, epochs=1), seed=99), 3)
     assert threads == [3, 3, 3]  # to train, and for the loss after and before
 
 
@@ -169,13 +170,16 @@ def test_probing_gives_up_at_a_millionth(linear):
     ],
 )
 def test_a_rate_trains_if_one_epoch_lowers_the_loss(linear, learning_rate, expected):
-    assert learns_in_one_epoch(TrainingRun(linear, learning_rate=learning_rate, num_epochs=1, seed=99)) is expected
+    assert (
+        learns_in_one_epoch(TrainingRun(linear, Hyperparameters(learning_rate=learning_rate, epochs=1), seed=99))
+        is expected
+    )
 
 
 def test_guessing_is_not_training_though_it_lowers_the_loss(linear, monkeypatch):
     """As 2d did at 10 and at 1: with silent ReLU units only the last bias learned."""
-    run = TrainingRun(linear, learning_rate=1, num_epochs=1, seed=99)
-    train = cached_dataset(run.setup.data_directory).train
+    run = TrainingRun(linear, Hyperparameters(learning_rate=1, epochs=1), seed=99)
+    train = cached_split(run.setup.data_directory, "train")
     untrained = run.initial_state()
     logits = build_classifier("numpy", linear.architecture, untrained.weights).predict_logits(train.images)
     assert cross_entropy(logits, train.labels) > math.log(10)

@@ -10,22 +10,36 @@ from mnist_core.networks.architectures import Architecture
 
 
 class Classifier(Protocol):
-    """A network that maps images to ten logits and learns by plain stochastic gradient descent."""
+    """A network that maps images to ten logits and learns by stochastic gradient descent."""
 
     @property
     def architecture(self) -> Architecture: ...
 
     def train_epoch(
-        self, images: Array, labels: Array, order: Array, *, batch_size: int, learning_rate: float
+        self,
+        images: Array,
+        labels: Array,
+        order: Array | None,
+        *,
+        batch_size: int,
+        learning_rate: float | Array,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        velocity: Weights | None = None,
     ) -> float:
         """Take one gradient step per batch of `order` and return the epoch's mean training loss.
 
         Args:
-            images: float (N, height, width, channels), values in [0, 1].
+            images: float (N, height, width, channels), values in [0, 1]. They are remembered and must not change,
+                unless `order` is None.
             labels: integers (N,), values 0 to 9.
-            order: int64 (M,), the rows to visit; batches are consecutive slices, the last one may be shorter.
+            order: int64 (M,), the rows to visit; batches are consecutive slices, the last one may be shorter. None:
+                all rows as they lie, for images that will not come again.
             batch_size: examples a step.
-            learning_rate: step size of SGD on the mean loss of the batch.
+            learning_rate: step size of SGD on the mean loss of the batch; one for all steps, or (steps,).
+            momentum: of Nesterov's kind, see `numpy_nn.optimizers.NesterovSGD`; 0 is none.
+            weight_decay: of kernels, see there.
+            velocity: shaped like the weights, changed in place; needed if there is momentum or weight decay.
 
         Returns:
             The mean over the M examples of the cross-entropy (nats), each measured before its step; not finite if

@@ -15,6 +15,7 @@ from mnist_core.errors import UserError
 from mnist_core.files.arrays import read_arrays
 from mnist_core.files.reading import Section, reading, validate
 from mnist_core.files.writing import write_arrays
+from mnist_core.hyperparameters import Schedule
 from mnist_core.networks.architectures import (
     Architecture,
     CheckedArchitecture,
@@ -33,9 +34,7 @@ class Provenance(Section):
     Attributes:
         model: its name in the report, such as "2d".
         seed: of its initial weights and of the order of the images.
-        learning_rate: step size of SGD.
-        epochs: passes over the training images.
-        batch_size: images a step.
+        learning_rate: of SGD; like the following see `hyperparameters.Hyperparameters`.
         data_sha256: `data.dataset.Dataset.sha256` of what it learned from.
     """
 
@@ -45,13 +44,17 @@ class Provenance(Section):
     epochs: int
     batch_size: int
     data_sha256: str
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    schedule: Schedule = "constant"
+    shift: int = 0
 
 
 def save_model(path: Path, architecture: Architecture, weights: Weights, provenance: Provenance | None = None) -> None:
     """Write the network; equal networks give equal bytes."""
     texts = {_ARCHITECTURE: _as_bytes(architecture_to_dicts(architecture))}
     if provenance:
-        texts[_PROVENANCE] = _as_bytes(provenance.model_dump())
+        texts[_PROVENANCE] = _as_bytes(provenance.model_dump(exclude_defaults=True))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_arrays(path, {**texts, **weights})
 

@@ -13,7 +13,7 @@ from mnist_core.arrays import IMAGE_SHAPE, Array, Shape, Weights
 from mnist_core.networks.architectures import Architecture, check_classifier, has_convolutions, parameter_shapes
 from mnist_core.numpy_nn.build import build_network
 from mnist_core.numpy_nn.losses import softmax_cross_entropy
-from mnist_core.numpy_nn.optimizers import SGD
+from mnist_core.numpy_nn.optimizers import SGD, NesterovSGD, Optimizer
 from mnist_core.numpy_nn.pixels import reading_rows
 from mnist_core.numpy_nn.sequential import Network
 from mnist_core.numpy_nn.threads import Crew, default_num_threads, one_blas_thread_each
@@ -63,24 +63,38 @@ class NumPyClassifier:
         self._crew = Crew(self._networks)
 
     def train_epoch(
-        self, images: Array, labels: Array, order: Array, *, batch_size: int, learning_rate: float
+        self,
+        images: Array,
+        labels: Array,
+        order: Array | None,
+        *,
+        batch_size: int,
+        learning_rate: float | Array,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        velocity: Weights | None = None,
     ) -> float:
         """Take one SGD step per batch; see `Classifier.train_epoch`.
 
-        A dense first layer remembers a copy of `images`, so they must not be changed between epochs.
+        A dense first layer remembers a copy of `images`, so they must not be changed between epochs, unless `order`
+        is None.
 
         Raises:
-            ValueError: the images are not of `input_shape`.
+            ValueError: the images are not of `input_shape`, or there is no velocity where one is needed.
         """
         self._check_shape(images)
-        optimizer = SGD(learning_rate)
+        optimizer = _optimizer(momentum, weight_decay, velocity)
+        rows = np.arange(len(images)) if order is None else order
+        batches = list(_slices(rows, batch_size))
+        learning_rates = np.broadcast_to(learning_rate, len(batches)).tolist()
         total_loss = 0.0
-        with self._threads(), reading_rows(images, self._networks[0].leading_columns_kernel) as read:
-            for batch in _slices(order, batch_size):
+        with self._threads(), self._reading(images, velocity, in_order=order is None) as read:
+            for batch, rate in zip(batches, learning_rates, strict=True):
+                optimizer.learning_rate = rate
                 loss, gradients = self._loss_and_gradients(read, labels, batch, scale=optimizer.gradient_scale)
                 optimizer.step(self._weights, gradients)
                 total_loss += loss
-        return total_loss / len(order)
+        return total_loss / len(rows)
 
     def predict_logits(self, images: Array) -> Array:
         """Return the logits (N, classes) of images (N, H, W, C); ValueError if they are not of `input_shape`."""
@@ -110,6 +124,14 @@ class NumPyClassifier:
         for name, array in weights.items():
             self._weights[name][...] = array  # in place: the layers share these arrays
 
+    def _reading(
+        self, images: Array, velocity: Weights | None, *, in_order: bool
+    ) -> AbstractContextManager[Callable[[Array], Array]]:
+        if in_order:  # a batch is a view, and sorting pixels that come once would not pay
+            return nullcontext(lambda rows: images[rows[0] : rows[-1] + 1])
+        kernel = self._networks[0].leading_columns_kernel
+        return reading_rows(images, [arrays[kernel] for arrays in (self._weights, velocity) if kernel and arrays])
+
     def _loss_and_gradients(
         self, read: Callable[[Array], Array], labels: Array, batch: Array, *, scale: float
     ) -> tuple[float, Weights]:
@@ -136,6 +158,14 @@ class NumPyClassifier:
         # Without this, a dense network would take too few pixels for black ones.
         if images.shape[1:] != self._input_shape:
             raise ValueError(f"images of shape {images.shape[1:]} in a network for {self._input_shape}")
+
+
+def _optimizer(momentum: float, weight_decay: float, velocity: Weights | None) -> Optimizer:
+    if momentum == 0 and weight_decay == 0:
+        return SGD(learning_rate=0.0)  # every step sets its own
+    if velocity is None:
+        raise ValueError("momentum and weight decay need a velocity")
+    return NesterovSGD(0.0, momentum=momentum, weight_decay=weight_decay, velocity=velocity)
 
 
 def _slices(array: Array, size: int) -> Iterator[Array]:

@@ -7,7 +7,7 @@ all images.
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -37,23 +37,25 @@ class SortedPixels:
 
 
 @contextmanager
-def reading_rows(images: Array, kernel: Array | None) -> Iterator[Callable[[Array], Array]]:
+def reading_rows(images: Array, kernels: Sequence[Array]) -> Iterator[Callable[[Array], Array]]:
     """Give the function that reads a batch of images by their rows.
 
     Args:
         images: (N, height, width, channels).
-        kernel: that of a `DenseOnLeadingColumns`, which stands in the order of the pixels until the end of the block;
-            None if the network begins otherwise.
+        kernels: that of a `DenseOnLeadingColumns` and its velocity, if any, which stand in the order of the pixels
+            until the end of the block; nothing if the network begins otherwise.
     """
-    if kernel is None:
+    if not kernels:
         yield functools.partial(np.take, images, axis=0)
         return
     pixels = sort_pixels(images)
-    kernel[...] = kernel[pixels.order]
+    for kernel in kernels:
+        kernel[...] = kernel[pixels.order]
     try:
         yield pixels.batch
     finally:
-        kernel[pixels.order] = kernel.copy()
+        for kernel in kernels:
+            kernel[pixels.order] = kernel.copy()
 
 
 @remember_last(1)

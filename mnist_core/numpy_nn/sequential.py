@@ -54,10 +54,10 @@ class Network:
         )
 
     @property
-    def leading_columns_kernel(self) -> Array | None:
-        """The kernel of the first layer with parameters if that is a `DenseOnLeadingColumns`, which takes any order."""
-        first = self._named_layers[self._first_trained][1]
-        return first.parameters["kernel"] if isinstance(first, DenseOnLeadingColumns) else None
+    def leading_columns_kernel(self) -> str | None:
+        """The name of the kernel of the first layer with parameters if that is a `DenseOnLeadingColumns`."""
+        name, first = self._named_layers[self._first_trained]
+        return f"{name}.kernel" if isinstance(first, DenseOnLeadingColumns) else None
 
     def gradients(self) -> Weights:
         """Return the gradients of the last backward pass as "<layer>.kernel" and "<layer>.bias"."""

@@ -13,7 +13,7 @@ from mnist_core.errors import UserError
 from mnist_core.files.reading import reading
 from mnist_core.files.writing import output_file
 from mnist_core.metrics import softmax
-from mnist_core.models import MODELS
+from mnist_core.models import ALL_MODELS
 from mnist_core.networks.model_file import load_model
 from mnist_core.predict.pictures import SUFFIXES, decode, encode_png
 from mnist_core.predict.preprocessing import to_mnist
@@ -25,7 +25,13 @@ STANDARD_INPUT = "-"
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--model", default="2d", show_default=True, type=click.Choice(list(MODELS)), help="Name in the report.")
+@click.option(
+    "--model",
+    default="2d",
+    show_default=True,
+    type=click.Choice(list(ALL_MODELS)),
+    help="2d or 2d_tuned, say.",
+)
 @click.option("--top", default=1, show_default=True, type=click.IntRange(1, 10), help="How many digits to print.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, with all ten probabilities.")
 @click.option("--show", type=click.Path(path_type=Path, dir_okay=False), help="Write what the network saw as PNG.")

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mnist_core.arrays import Array, Weights
-from mnist_core.data.dataset import Dataset
+from mnist_core.data.dataset import Split
 from mnist_core.errors import UserError
 from mnist_core.metrics import error_rate, percent
 from mnist_core.models import Framework
@@ -25,7 +25,7 @@ from mnist_core.networks.model_file import load_model, save_model
 from mnist_core.params import ParityParams
 from mnist_core.registry import build_classifier
 from mnist_core.training.jobs import Cluster, Jobs
-from mnist_core.training.loop import cached_dataset
+from mnist_core.training.loop import cached_split
 from mnist_core.training.run import initial_rng, shuffling_rng
 
 FRAMEWORKS: tuple[Framework, Framework] = ("tensorflow", "numpy")
@@ -73,35 +73,38 @@ def compare_twins(
 def _compare_on_directory(
     architecture: Architecture, data_directory: Path, params: ParityParams
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    return compare_training(architecture, cached_dataset(data_directory), params)
+    train, test = (cached_split(data_directory, name) for name in ("train", "test"))
+    return compare_training(architecture, train, test, params)
 
 
 def compare_training(
-    architecture: Architecture, dataset: Dataset, params: ParityParams
+    architecture: Architecture, train: Split, test: Split, params: ParityParams
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Train the TensorFlow and the NumPy network of one architecture side by side.
 
-    Both start from the weights that training with this seed starts from, and visit the same batches. Two more
+    Both start from the weights that training with this seed starts from, and visit the same batches. Three more
     comparisons say what a difference means. The same in float64, where rounding is 2**29 = 5e8 times finer: a
-    difference in the formulas would stay. And NumPy beside itself in float32, started from weights that are one
-    rounding larger: what rounding alone can do.
+    difference in the formulas would stay. In float64 again with the optimizer of the tuned protocol. And NumPy beside
+    itself in float32, started from weights that are one rounding larger: what rounding alone can do.
 
     Args:
         architecture: the layers.
-        dataset: trained on `train`, compared on `test`.
-        params: seed, learning rate and batch size of both; the steps, counted through the epochs, after which the
-            logits of all test images are compared; how many epochs both train in float32.
+        train: what they learn from.
+        test: what they are compared on.
+        params: seed, learning rate, batch size, momentum and weight decay of both; the steps, counted through the
+            epochs, after which the logits of all test images are compared; how many epochs both train in float32.
 
     Returns:
         A record with "same_start" (whether the first weights are equal bit for bit), "logit_difference",
-        "logit_difference_float64" and "logit_difference_one_rounding" (each steps -> largest absolute difference),
-        "largest_error_gap" (between the test errors after each epoch, percentage points) and "cross_loaded" (see
-        `cross_load`); and the test errors as columns framework, epoch, test_error (percent).
+        "logit_difference_float64", "logit_difference_momentum_float64" and "logit_difference_one_rounding" (each steps
+        -> largest absolute difference), "largest_error_gap" (between the test errors after each epoch, percentage
+        points) and "cross_loaded" (see `cross_load`); and the test errors as columns framework, epoch, test_error
+        (percent).
 
     Raises:
         UserError: one of the steps lies beyond the last epoch.
     """
-    steps_per_epoch = -(-len(dataset.train.labels) // params.batch_size)
+    steps_per_epoch = -(-len(train.labels) // params.batch_size)
     last_step = params.epochs * steps_per_epoch
     if max(params.steps) > last_step:
         raise UserError(f"parity.steps: step {max(params.steps)} comes after the last, {last_step}, of parity.epochs")
@@ -109,39 +112,50 @@ def compare_training(
     twins = build_twins(architecture, seed=params.seed, dtype="float32")
     same_start = _equal(*(twin.get_weights() for twin in twins))
     differences, rows = {}, []
-    for step, logits in _train_pair(twins, dataset, params, stops={*params.steps, *ends}):
+    for step, logits in _train_pair(twins, train, test, params, stops={*params.steps, *ends}):
         if step in params.steps:
             differences[str(step)] = _largest_difference(*logits)
         if step in ends:
-            rows += _error_rows(ends.index(step) + 1, logits, dataset.test.labels)
+            rows += _error_rows(ends.index(step) + 1, logits, test.labels)
     curves = pd.DataFrame(rows)
 
-    def difference_of(pair: list[Classifier]) -> dict[str, float]:
-        trained = _train_pair(pair, dataset, params, stops=set(params.steps))
+    def difference_of(pair: list[Classifier], **optimizer: float) -> dict[str, float]:
+        trained = _train_pair(pair, train, test, params, stops=set(params.steps), **optimizer)
         return {str(step): _largest_difference(*logits) for step, logits in trained}
 
     return {
         "same_start": same_start,
         "logit_difference": differences,
         "logit_difference_float64": difference_of(build_twins(architecture, seed=params.seed, dtype="float64")),
+        "logit_difference_momentum_float64": difference_of(
+            build_twins(architecture, seed=params.seed, dtype="float64"),
+            momentum=params.momentum,
+            weight_decay=params.weight_decay,
+        ),
         "logit_difference_one_rounding": difference_of(_one_rounding_apart(architecture, params.seed)),
         "largest_error_gap": _largest_gap(curves),
-        "cross_loaded": cross_load(twins, dataset.test.images),
+        "cross_loaded": cross_load(twins, test.images),
     }, curves
 
 
 def _train_pair(
-    pair: list[Classifier], dataset: Dataset, params: ParityParams, *, stops: set[int]
+    pair: list[Classifier], train: Split, test: Split, params: ParityParams, *, stops: set[int], **optimizer: float
 ) -> Iterator[tuple[int, list[Array]]]:
     """Train both; stop after the given steps and yield the step and both networks' test logits."""
-    train = dataset.train
+    velocities = [{name: np.zeros_like(array) for name, array in network.get_weights().items()} for network in pair]
     rng = shuffling_rng(params.seed, epoch=1)
     for step, rows in _parts(len(train.labels), params.batch_size, sorted(stops), rng):
-        for network in pair:
+        for network, velocity in zip(pair, velocities, strict=True):
             network.train_epoch(
-                train.images, train.labels, rows, batch_size=params.batch_size, learning_rate=params.learning_rate
+                train.images,
+                train.labels,
+                rows,
+                batch_size=params.batch_size,
+                learning_rate=params.learning_rate,
+                velocity=velocity,
+                **optimizer,
             )
-        yield step, [network.predict_logits(dataset.test.images) for network in pair]
+        yield step, [network.predict_logits(test.images) for network in pair]
 
 
 def _error_rows(epoch: int, logits: list[Array], labels: Array) -> list[dict[str, Any]]:

@@ -5,15 +5,17 @@ The page holds no script and loads nothing: figures are inline SVG, images are d
 is trained or scored here, and the same files give the same bytes.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from mnist_core.files.reading import read_csv
 from mnist_core.models import MODELS
 from mnist_core.params import Params
-from mnist_core.records import read_summary
+from mnist_core.records import COMPARISON_NUMBERS, COMPARISON_TEXTS, read_summary
 from mnist_core.report.derivations import render_derivations
 from mnist_core.report.images import first_layer, gallery
 from mnist_core.report.names import FAILURES, dataset_name
@@ -28,14 +30,18 @@ from mnist_core.report.sections import (
 )
 from mnist_core.report.svg import png_uri
 from mnist_core.report.tables import load_reference
+from mnist_core.report.tuned_section import HYPERPARAMETER_NAMES, TunedModel
 
 
-def build_report(params: Params, sources: ReportSources, *, page_directory: Path) -> str:
+def build_report(
+    params: Params, sources: ReportSources, tuned: Sequence[TunedModel] = (), *, page_directory: Path
+) -> str:
     """Return the page as HTML text.
 
     Args:
         params: the parameters that the files were made with.
         sources: the files.
+        tuned: the models of the tuned protocol, perhaps none.
         page_directory: where the page will lie; links to source files are relative to it.
 
     Raises:
@@ -70,6 +76,11 @@ def build_report(params: Params, sources: ReportSources, *, page_directory: Path
             first_layer(model, sources, params.active.train.seeds[0], classes) for model in ("1a", "2a", "1d", "2d")
         ],
         weight_scale=png_uri(np.linspace(-1, 1, 65)[None], limit=1),
+        tuned=tuned,
+        tuned_pairs=read_csv(sources.tuned_comparisons, COMPARISON_NUMBERS, texts=COMPARISON_TEXTS).to_dict("records")
+        if tuned
+        else [],
+        hyperparameter_names=HYPERPARAMETER_NAMES,
         gradients=gradient_section(sources.gradients),
         twins=twins_rows(sources.parity, params.active.parity.steps),
         twins_figure=figure(

@@ -30,7 +30,7 @@ from mnist_core.report.names import FRAMEWORK_NAMES
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "#D9D9D9"
 
-_WIDTH = 5.0  # inches
+WIDTH = 5.0  # inches
 _LINE_STYLES = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 2, 1, 2)))
 _ARCHITECTURE_COLOURS = {"a": BLUE, "b": ORANGE, "c": GREEN, "d": PURPLE}
 _FRAMEWORK_STYLES = {"tensorflow": _LINE_STYLES[0], "numpy": _LINE_STYLES[1]}
@@ -111,7 +111,7 @@ def draw_curves(curves: pd.DataFrame) -> Figure:
     Args:
         curves: columns epoch, and <split>_error and <split>_error_std (percent) for train and test.
     """
-    figure, axes = _axes("error (%)")
+    figure, axes = make_axes("error (%)")
     epochs = curves["epoch"].to_numpy()
     drawn = []
     for split, colour, style in (("test", VERMILLION, _LINE_STYLES[0]), ("train", BLUE, _LINE_STYLES[1])):
@@ -120,7 +120,7 @@ def draw_curves(curves: pd.DataFrame) -> Figure:
         axes.fill_between(epochs, low, high, color=colour, alpha=0.25, linewidth=0)
         axes.plot(epochs, mean, color=colour, linestyle=style, label=f"{split} {mean[-1]:.2f} %")
         drawn += [low, high]
-    _scale_errors(axes, np.concatenate(drawn))
+    scale_errors(axes, np.concatenate(drawn))
     _scale_epochs(axes, epochs)
     _label_ends(axes)
     return figure
@@ -136,7 +136,7 @@ def draw_search(trials: pd.DataFrame, search: Search, choice: Choice) -> Figure:
         search: the search's record.
         choice: what the model was trained with.
     """
-    figure, axes = _axes("validation error (%)", height=3.6)
+    figure, axes = make_axes("validation error (%)", height=3.6)
     colours = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
     for place, trial in enumerate(sorted(search.trials, key=lambda trial: -trial.learning_rate)):
         curve = trials[np.isclose(trials["learning_rate"], trial.learning_rate, rtol=1e-9, atol=0)]
@@ -155,7 +155,7 @@ def draw_search(trials: pd.DataFrame, search: Search, choice: Choice) -> Figure:
         reason = f"; {failed.failure} with seed {failed.seed}" if failed else ""
         marks |= {"marker": "X", "markersize": 7, "markeredgewidth": 1}
         axes.plot(search.epochs, search.validation_error, **marks, label=f"rejected: {_describe(search)}{reason}")
-    _scale_errors(axes, trials["validation_error"].to_numpy())
+    scale_errors(axes, trials["validation_error"].to_numpy())
     _scale_epochs(axes, trials["epoch"].to_numpy())
     figure.legend(loc="outside lower left", ncols=1 if len(search.trials) < 3 else 2)
     return figure
@@ -172,7 +172,7 @@ def draw_confusion(matrix: Array, classes: Sequence[str]) -> Figure:
     errors = np.where(diagonal, 0, matrix)
     most = max(int(errors.max()), 1)
 
-    figure = Figure(figsize=(_WIDTH, 4.0))
+    figure = Figure(figsize=(WIDTH, 4.0))
     axes = figure.add_subplot()
     axes.grid(visible=False)
     image = axes.imshow(np.ma.masked_array(errors, diagonal), cmap=_ERRORS_MAP, vmin=0, vmax=most)
@@ -208,7 +208,7 @@ def draw_test_errors(test_errors: pd.DataFrame) -> Figure:
     Args:
         test_errors: columns model, epoch, test_error (percent).
     """
-    figure, axes = _axes("test error (%)", height=3.8)
+    figure, axes = make_axes("test error (%)", height=3.8)
     for model, (framework, letter) in MODELS.items():
         curve = test_errors[test_errors["model"] == model]
         axes.plot(
@@ -218,7 +218,7 @@ def draw_test_errors(test_errors: pd.DataFrame) -> Figure:
             linestyle=_FRAMEWORK_STYLES[framework],
             label=f"{model} {curve['test_error'].iloc[-1]:.2f} %",
         )
-    _scale_errors(axes, test_errors["test_error"].to_numpy())
+    scale_errors(axes, test_errors["test_error"].to_numpy())
     _scale_epochs(axes, test_errors["epoch"].to_numpy())
     _label_ends(axes)
     styles = [
@@ -235,7 +235,7 @@ def draw_parity(curves: pd.DataFrame) -> Figure:
     Args:
         curves: columns letter, framework, epoch, test_error (percent).
     """
-    figure = Figure(figsize=(_WIDTH, 4.2))
+    figure = Figure(figsize=(WIDTH, 4.2))
     panels = figure.subplots(2, 2, sharex=True)
     looks: dict[str, dict[str, Any]] = {
         "tensorflow": {"color": BLUE},
@@ -254,8 +254,9 @@ def draw_parity(curves: pd.DataFrame) -> Figure:
     return figure
 
 
-def _axes(y_label: str, height: float = 3.1) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(_WIDTH, height))
+def make_axes(y_label: str, height: float = 3.1) -> tuple[Figure, Axes]:
+    """Begin a figure with epochs along the horizontal axis."""
+    figure = Figure(figsize=(WIDTH, height))
     axes = figure.add_subplot()
     axes.set_xlabel("epoch")
     axes.set_ylabel(y_label)
@@ -301,7 +302,7 @@ def _scale_epochs(axes: Axes, epochs: Array) -> None:
     _label_log_axis(axes.xaxis, [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000])
 
 
-def _scale_errors(axes: Axes, percents: Array) -> None:
+def scale_errors(axes: Axes, percents: Array) -> None:
     """Choose the scale of the error axis: logarithmic, with a linear piece from 0 to 0.1 % where errors go so low.
 
     Args:

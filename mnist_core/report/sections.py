@@ -53,7 +53,9 @@ class ReportSources:
     comparisons: Path  # of the models pair by pair, CSV
     details: Path  # what predictions show beyond the error, JSON
     derivations: Path  # Markdown
+    tuned_comparisons: Path  # of the tuned protocol with the report's, and of its twins, CSV
     search: Path  # directory of JSON
+    trials: Path  # directory of CSV
     curves: Path  # directory of CSV
     confusion: Path  # directory of CSV
     figures: Path  # directory of SVG
@@ -258,6 +260,7 @@ def twins_rows(path: Path, steps: Sequence[int]) -> list[TwinsRow]:
             "twins, 32 bits": record.logit_difference,
             "NumPy and itself, 32 bits": record.logit_difference_one_rounding,
             "twins, 64 bits": record.logit_difference_float64,
+            "twins with momentum, 64 bits": record.logit_difference_momentum_float64,
         }
         if any(str(step) not in differences for step in steps for differences in compared.values()):
             raise UserError(f"{path}: not after {', '.join(map(str, steps))} steps, as params.yaml says; {REMEDY}")

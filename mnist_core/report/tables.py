@@ -10,8 +10,8 @@ from typing import TypeAlias
 import pandas as pd
 
 from mnist_core.files.reading import read_csv, read_json
-from mnist_core.models import COLUMNS, MODELS
-from mnist_core.records import CURVE_COLUMNS, read_scores
+from mnist_core.models import COLUMNS, MODELS, tuned
+from mnist_core.records import CURVE_COLUMNS, evaluated_models, read_scores
 
 Results: TypeAlias = Mapping[str, Mapping[str, float | None]]
 """Model name -> its numbers by name, such as "test_error" (percent); None where there is none."""
@@ -35,12 +35,15 @@ def load_reference(dataset: str) -> Results | None:
 
 
 def read_all_scores(scores: Path) -> Results:
-    """Gather `<model>.json` of all eight models from a directory of scores.
+    """Gather `<model>.json` of all evaluated models from a directory of scores.
 
     Raises:
         UserError: a file is missing or damaged.
     """
-    return {model: read_scores(scores / f"{model}.json").model_dump() for model in MODELS}
+    return {
+        model: read_scores(scores / f"{model}.json").model_dump(exclude_defaults=True)
+        for model in evaluated_models(scores)
+    }
 
 
 def read_test_errors(curves: Path) -> pd.DataFrame:
@@ -56,6 +59,11 @@ def read_test_errors(curves: Path) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)[["model", "epoch", "test_error"]]
 
 
+def tuned_results(results: Results) -> Results | None:
+    """Return the results of the tuned protocol by the names in the report; None if there are none."""
+    return {model: results[tuned(model)] for model in MODELS if tuned(model) in results} or None
+
+
 def error_table_frame(results: Results, reference: Results | None) -> pd.DataFrame:
     """Return mean, standard deviation and published value of both errors (percent), a column for each model.
 
@@ -66,13 +74,15 @@ def error_table_frame(results: Results, reference: Results | None) -> pd.DataFra
         for name, source, field in (
             (f"{key}_mean", results, key),
             (f"{key}_std", results, f"{key}_std"),
+            (f"{key}_tuned_mean", tuned_results(results), key),
+            (f"{key}_tuned_std", tuned_results(results), f"{key}_std"),
             (f"{key}_report", reference, key),
         ):
             if source is None:
                 continue
             cells: dict[str, str | float] = {"percent": name}
             for model, column in COLUMNS.items():
-                value = source[model][field]
+                value = source.get(model, {}).get(field)
                 cells[column] = _MISSING if value is None else float(value)
             rows.append(cells)
     return pd.DataFrame(rows, dtype=object)
@@ -89,6 +99,12 @@ def error_table_markdown(results: Results, reference: Results | None) -> str:
         means, deviations = _format(results, key, decimals), _format(results, f"{key}_std", decimals)
         ours = [f"{mean} ± {std}" for mean, std in zip(means, deviations, strict=True)]
         lines.append(_markdown_row([f"{name} error, ours", *ours]))
+        if (better := tuned_results(results)) is not None:
+            means, deviations = _format(better, key, decimals), _format(better, f"{key}_std", decimals)
+            cells = [
+                mean if mean == _MISSING else f"{mean} ± {std}" for mean, std in zip(means, deviations, strict=True)
+            ]
+            lines.append(_markdown_row([f"{name} error, ours, tuned", *cells]))
         if reference is not None:
             lines.append(_markdown_row([f"{name} error, 2017 report", *_format(reference, key, decimals)]))
     return "\n".join(lines) + "\n"
@@ -112,6 +128,9 @@ def error_table_latex(results: Results, reference: Results | None) -> str:
             f"{name}, mean": _format(results, key, decimals),
             f"{name}, standard deviation": _format(results, f"{key}_std", decimals),
         }
+        if (better := tuned_results(results)) is not None:
+            rows[f"{name}, tuned, mean"] = _format(better, key, decimals)
+            rows[f"{name}, tuned, standard deviation"] = _format(better, f"{key}_std", decimals)
         if reference is not None:
             rows[f"{name}, 2017 report"] = _format(reference, key, decimals)
         lines.append("\\midrule")
@@ -121,7 +140,7 @@ def error_table_latex(results: Results, reference: Results | None) -> str:
 
 
 def _format(source: Results, field: str, decimals: int) -> list[str]:
-    values = [source[model][field] for model in COLUMNS]
+    values = [source.get(model, {}).get(field) for model in COLUMNS]
     return [_MISSING if value is None else f"{value:.{decimals}f}" for value in values]
 
 

@@ -7,7 +7,7 @@ the graph. This is not Keras: there are no layer objects.
 
 import functools
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -25,10 +25,10 @@ from mnist_core.networks.architectures import (
     operations,
     parameter_shapes,
 )
+from mnist_core.tensorflow_nn.optimizers import Tensors, nesterov_step, sgd_step
 
 PREDICTION_BATCH = 100  # the convolutions' outputs of so many images still fit the processor's caches
-
-Tensors: TypeAlias = dict[str, Any]  # TensorFlow has no types
+_FACTORS = ("momentum", "weight_decay")
 
 
 class TensorFlowClassifier:
@@ -56,20 +56,46 @@ class TensorFlowClassifier:
         self.set_weights(weights)
 
     def train_epoch(
-        self, images: Array, labels: Array, order: Array, *, batch_size: int, learning_rate: float
+        self,
+        images: Array,
+        labels: Array,
+        order: Array | None,
+        *,
+        batch_size: int,
+        learning_rate: float | Array,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        velocity: Weights | None = None,
     ) -> float:
         """Take one step of SGD per batch of `order`; see `Classifier.train_epoch`.
 
-        `images` becomes a tensor once and is remembered, so it must not be changed between epochs.
+        `images` becomes a tensor once and is remembered, so it must not be changed between epochs, unless `order` is
+        None.
+
+        Raises:
+            ValueError: there is no velocity where one is needed.
         """
-        self._weights, loss = self._graphs.epoch(
+        is_plain = momentum == 0 and weight_decay == 0
+        if is_plain:
+            velocity = {}
+        elif velocity is None:
+            raise ValueError("momentum and weight decay need a velocity")
+        rows = np.arange(len(images)) if order is None else np.asarray(order, np.int64)
+        self._weights, moved, loss = (self._graphs.epoch if is_plain else self._graphs.epoch_with_velocity)(
             self._weights,
-            self._tensor(images),
+            {name: tf.constant(array, self._dtype) for name, array in velocity.items()},
+            tf.cast(images, self._dtype) if order is None else self._tensor(images),
             tf.convert_to_tensor(np.asarray(labels, np.int64)),
-            tf.convert_to_tensor(np.asarray(order, np.int64)),
+            tf.convert_to_tensor(rows),
             tf.constant(batch_size, tf.int64),
-            tf.constant(learning_rate, self._dtype),
+            {
+                "learning_rates": tf.constant(np.broadcast_to(learning_rate, -(-len(rows) // batch_size)), self._dtype),
+                "momentum": tf.constant(momentum, self._dtype),
+                "weight_decay": tf.constant(weight_decay, self._dtype),
+            },
         )
+        for name, tensor in moved.items():
+            velocity[name][...] = tensor.numpy()
         return float(loss)
 
     def predict_logits(self, images: Array) -> Array:
@@ -113,6 +139,7 @@ class _Graphs:
     """Compiled functions of weights and data."""
 
     epoch: Any
+    epoch_with_velocity: Any
     predict: Any
     gradient: Any
 
@@ -124,13 +151,14 @@ def _graphs(architecture: Architecture, input_shape: Shape, dtype: str) -> _Grap
     shapes = parameter_shapes(architecture, input_shape)
     weights = {name: tf.TensorSpec(shape, dtype) for name, shape in shapes.items()}
     images, integers = tf.TensorSpec([None, *input_shape], dtype), tf.TensorSpec([None], tf.int64)
-    number, rate = tf.TensorSpec([], tf.int64), tf.TensorSpec([], dtype)
+    number = tf.TensorSpec([], tf.int64)
+    sgd = {"learning_rates": tf.TensorSpec([None], dtype)} | dict.fromkeys(_FACTORS, tf.TensorSpec([], dtype))
 
     # AutoGraph turns `for` over tf.range into a loop in the graph.
 
     def epoch(
-        weights: Tensors, images: Any, labels: Any, order: Any, batch_size: Any, learning_rate: Any
-    ) -> tuple[Tensors, Any]:
+        weights: Tensors, velocity: Tensors, images: Any, labels: Any, order: Any, batch_size: Any, sgd: Tensors
+    ) -> tuple[Tensors, Tensors, Any]:
         num_examples = tf.size(order, tf.int64)
         total = tf.zeros([], dtype)
         for start in tf.range(0, num_examples, batch_size):
@@ -140,9 +168,13 @@ def _graphs(architecture: Architecture, input_shape: Shape, dtype: str) -> _Grap
                 losses = _losses(steps, weights, tf.gather(images, rows), tf.gather(labels, rows))
                 loss = tf.reduce_mean(losses)
             gradients = tape.gradient(loss, weights)
-            weights = {name: weights[name] - learning_rate * gradients[name] for name in shapes}
+            rate, factors = sgd["learning_rates"][start // batch_size], {name: sgd[name] for name in _FACTORS}
+            if velocity:  # decided while the graph is made
+                weights, velocity = nesterov_step(weights, velocity, gradients, rate, **factors)
+            else:
+                weights = sgd_step(weights, gradients, rate)
             total += tf.reduce_sum(losses)
-        return weights, total / tf.cast(num_examples, dtype)
+        return weights, velocity, total / tf.cast(num_examples, dtype)
 
     def predict(weights: Tensors, images: Any) -> Any:
         starts = tf.range(0, tf.shape(images)[0], PREDICTION_BATCH)
@@ -159,8 +191,10 @@ def _graphs(architecture: Architecture, input_shape: Shape, dtype: str) -> _Grap
             loss = tf.reduce_mean(_losses(steps, weights, images, labels))
         return loss, tape.gradient(loss, sources)
 
+    of_epoch = [images, integers, integers, number, sgd]
     return _Graphs(
-        tf.function(epoch, input_signature=[weights, images, integers, integers, number, rate]),
+        tf.function(epoch, input_signature=[weights, {}, *of_epoch]),
+        tf.function(epoch, input_signature=[weights, weights, *of_epoch]),
         tf.function(predict, input_signature=[weights, images]),
         tf.function(gradient, input_signature=[weights, images, integers]),
     )

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import Never
+from typing import Never, TypeAlias
 
 import dask
 from dask.system import CPU_COUNT
@@ -26,10 +26,12 @@ from mnist_core.files.writing import scratch_directory
 from mnist_core.training.checkpoints import Checkpoints
 from mnist_core.training.jobs import GO_ON, Cluster, Jobs
 from mnist_core.training.loop import advance
-from mnist_core.training.run import TrainingRun, TrainingState, is_finished
+from mnist_core.training.run import TrainingRun, TrainingState
 from mnist_core.training.worker import ONE_THREAD, versions
 
 SEGMENTS_PER_RUN = 20
+
+Bar: TypeAlias = "tqdm[Never]"
 
 _CONFIG = {
     # Dask's own threads wake a hundred times a second to watch for what matters to many short tasks. Ours run for
@@ -146,51 +148,95 @@ def train_all(
     Args:
         cluster: see `open_cluster`.
         runs: what to train, all on the same data.
-        description: shown before the progress bar, which counts epochs; there is none if stderr is not a terminal.
+        description: shown before the progress bar.
         checkpoints: where the runs go on, and where every segment that has ended is kept.
 
     Yields:
         The index of a run and its state, first where it goes on, then whenever a segment of it has ended.
     """
-    known = {index: state for index, run in enumerate(runs) if checkpoints and (state := checkpoints.load(run))}
-    states = [known.get(index) or run.initial_state() for index, run in enumerate(runs)]
-    waiting = {index for index, run in enumerate(runs) if not is_finished(run, states[index])}
-    with tqdm(total=sum(run.num_epochs for run in runs), desc=description, unit="epoch", disable=None) as bar:
-        for index, state in known.items():
-            _show(bar, runs[index], 0, state)
+    with progress_bar(sum(run.num_epochs for run in runs), description) as bar:
+        yield from train_until(cluster, runs, bar=bar, checkpoints=checkpoints)
+
+
+def progress_bar(num_epochs: int, description: str) -> Bar:
+    """Count the epochs of a stage; nothing is shown if stderr is not a terminal."""
+    return tqdm(total=num_epochs, desc=description, unit="epoch", disable=None)
+
+
+def train_until(
+    cluster: Cluster,
+    runs: Sequence[TrainingRun],
+    *,
+    bar: Bar,
+    epoch: int | None = None,
+    states: Sequence[TrainingState | None] = (),
+    others: Sequence[TrainingState] = (),
+    checkpoints: Checkpoints | None = None,
+) -> Iterator[tuple[int, TrainingState]]:
+    """Train every run until it fails or has so many epochs behind it; see `train_all`.
+
+    Args:
+        cluster: see `open_cluster`.
+        runs: what to train, all on the same data.
+        bar: counts epochs up to `epoch`.
+        epoch: None is the end of each run. A state that was kept may be further on.
+        states: where the runs stand, None where only `checkpoints` may know.
+        others: states of runs that were left out, for the bar's text.
+        checkpoints: see `train_all`.
+
+    Yields:
+        See `train_all`.
+    """
+    goals = [min(run.num_epochs, epoch or run.num_epochs) for run in runs]
+    standing = list(states) or [None] * len(runs)
+    known = {
+        index: state
+        for index, run in enumerate(runs)
+        if standing[index] is None and checkpoints and (state := checkpoints.load(run))
+    }
+    current = [standing[index] or known.get(index) or run.initial_state() for index, run in enumerate(runs)]
+    waiting = {index for index, state in enumerate(current) if not _is_there(state, goals[index])}
+    for index, state in known.items():
+        _show(bar, goals[index], 0, state)
+        if not bar.disable:
+            bar.initial += min(len(state.records), goals[index])  # the time left is reckoned from what is trained now
+    yield from ((index, state) for index, state in enumerate(current) if index in known or index not in waiting)
+    jobs = Jobs(cluster, runs[0].setup.data_directory)
+    while waiting or len(jobs):
+        while waiting and jobs.num_free:
+            num_threads = threads_per_job(cluster, len(waiting) + len(jobs))
+            index = min(waiting, key=lambda i: (len(current[i].records) / runs[i].num_epochs, i))
+            waiting.remove(index)
+            segment = min(-(-runs[index].num_epochs // SEGMENTS_PER_RUN), goals[index] - len(current[index].records))
+            jobs.submit(index, advance, runs[index], current[index], segment, num_threads)
+        ended = jobs.completed()
+        for index, state in ended:  # all of them, before the caller may stop
+            if checkpoints:
+                checkpoints.save(runs[index], state)
+        for index, state in ended:
+            before, current[index] = len(current[index].records), state
+            if not _is_there(state, goals[index]):
+                waiting.add(index)
+            _show(bar, goals[index], before, state)
+            bar.set_postfix_str(_standing([*current, *others], len(waiting) + len(jobs), len(others)))
             yield index, state
-        bar.initial = bar.n  # the time left is reckoned from what is trained now
-        jobs = Jobs(cluster, runs[0].setup.data_directory)
-        while waiting or len(jobs):
-            while waiting and jobs.num_free:
-                num_threads = threads_per_job(cluster, len(waiting) + len(jobs))
-                index = min(waiting, key=lambda i: (len(states[i].records) / runs[i].num_epochs, i))
-                waiting.remove(index)
-                segment = -(-runs[index].num_epochs // SEGMENTS_PER_RUN)
-                jobs.submit(index, advance, runs[index], states[index], segment, num_threads)
-            ended = jobs.completed()
-            for index, state in ended:  # all of them, before the caller may stop
-                if checkpoints:
-                    checkpoints.save(runs[index], state)
-            for index, state in ended:
-                before, states[index] = states[index], state
-                if not is_finished(runs[index], state):
-                    waiting.add(index)
-                _show(bar, runs[index], len(before.records), state)
-                bar.set_postfix_str(_standing(states, len(waiting) + len(jobs)))
-                yield index, state
 
 
-def _show(bar: "tqdm[Never]", run: TrainingRun, epochs_before: int, state: TrainingState) -> None:
-    if is_finished(run, state):
-        bar.total = (bar.total or 0) - (run.num_epochs - len(state.records))
-    bar.update(len(state.records) - epochs_before)
+def _is_there(state: TrainingState, goal: int) -> bool:
+    return state.failure is not None or len(state.records) >= goal
 
 
-def _standing(states: Sequence[TrainingState], num_running: int) -> str:
+def _show(bar: Bar, goal: int, epochs_before: int, state: TrainingState) -> None:
+    epochs = min(len(state.records), goal)
+    if state.failure is not None:
+        bar.total = (bar.total or 0) - (goal - epochs)
+    bar.update(epochs - epochs_before)
+
+
+def _standing(states: Sequence[TrainingState], num_running: int, num_halved: int) -> str:
     errors = [error for state in states for record in state.records if (error := record.errors.get("validation"))]
     best = f"best validation error {100 * min(errors):.2f} %, " if errors else ""
-    return f"{best}{num_running} running"
+    return f"{best}{num_running} running" + (f", {num_halved} left out" if num_halved else "")
 
 
 def threads_per_job(cluster: Cluster, num_jobs: int) -> int:

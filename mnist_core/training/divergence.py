@@ -20,6 +20,7 @@ from mnist_core.metrics import is_constant
 from mnist_core.networks.classifier import Classifier
 from mnist_core.training.history import EpochRecord
 
+GUESSING = 2.0  # nats; a network that gives all ten classes the same chance has log(10) = 2.3
 SPIKE = 10  # times the lowest loss so far; the models of the 2017 report had less than 2 or more than 100
 
 
@@ -49,6 +50,7 @@ def find_failure(
     images: Array,
     before: Weights,
     after: Weights,
+    has_velocity: bool = False,
 ) -> Failure | None:
     """Return what has become of a run in its latest epoch, all of whose numbers are finite.
 
@@ -59,11 +61,14 @@ def find_failure(
         images: the training images, float (N, height, width, channels).
         before: weights before the latest epoch.
         after: weights after it.
+        has_velocity: whether weights may move without a gradient.
     """
     epoch, losses = records[-1].epoch, [record.loss for record in records]
     spiked = has_spiked(losses)
-    # Silent units have no gradient, so nothing in front of them moves. The death itself makes the loss jump.
-    if (spiked or _stands_still(before, after)) and _is_dead(classifier, images):
+    # Silent units have no gradient, so nothing in front of them moves, unless a velocity or a decay does move it: then
+    # the loss is that of guessing. The death itself makes the loss jump.
+    is_silent = losses[-1] > GUESSING if has_velocity else _stands_still(before, after)
+    if (spiked or is_silent) and _is_dead(classifier, images):
         return Failure("dead", epoch)
     if spiked:
         return Failure("spiked", epoch)

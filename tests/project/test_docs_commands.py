@@ -22,6 +22,10 @@ MINUTES = "not run because it takes many minutes"
 # The beginning of a command -> where it is run, or why it is not.
 COMMANDS = {
     "make repro": MINUTES,
+    "make tuned": MINUTES,
+    "make watch": "its command is run in tests/project/test_watch.py",
+    "python -m tools.studies": "run in tests/project/test_studies.py",
+    "pipx run": "not run because it installs a program that is no dependency",
     "make test": "not run because this is it",
     "make lint": "not run because it is a check of its own",
     "make faults": MINUTES,

@@ -7,7 +7,7 @@ import sys
 import pandas as pd
 import pytest
 
-from mnist_core.models import MODELS
+from mnist_core.models import ALL_MODELS, MODELS, TUNED
 from tests.projects import ROOT, commit, copy_project, edit_params, make_repository, run, shrink
 
 pytestmark = pytest.mark.timeout(1200)
@@ -51,15 +51,15 @@ def set_param(directory, key, value):
     edit_params(directory, change)
 
 
-def each(stage, number="", letters="abcd"):
-    return {f"{stage}@{model}" for model in MODELS if model[0] in (number or "12") and model[1] in letters}
+def each(stage, number="", letters="abcd", models=ALL_MODELS):
+    return {f"{stage}@{model}" for model in models if model[0] in (number or "12") and model[1] in letters}
 
 
 def test_writes_every_result_for_every_model(project):
     summary = json.loads((project / "metrics/summary.json").read_text())
-    assert list(summary) == list(MODELS)
+    assert list(summary) == sorted(ALL_MODELS)
     assert all(0 < scores["test_error"] < 100 for scores in summary.values())
-    for model, (framework, _) in MODELS.items():
+    for model, (framework, _) in ALL_MODELS.items():
         confusion = pd.read_csv(project / f"plots/confusion/{model}.csv")
         assert confusion["count"].sum() == 200
         wrong = confusion.loc[confusion["actual"] != confusion["predicted"], "count"].sum()
@@ -92,7 +92,8 @@ SHOWN = {"table", "plot", "report"}
         ("mnist_core/networks/initializers.py", NETWORKS),
         ("mnist_core/numpy_nn/layers.py", NUMPY),
         ("mnist_core/tensorflow_nn/classifier.py", TENSORFLOW),
-        ("mnist_core/search.py", each("search")),
+        ("mnist_core/search.py", each("search", models=MODELS)),
+        ("mnist_core/tuning.py", each("search", models=TUNED)),
         ("mnist_core/final_training.py", each("train")),
         ("mnist_core/training/loop.py", each("search") | each("train") | {"parity"}),
         ("mnist_core/evaluation.py", each("evaluate")),
@@ -116,7 +117,17 @@ def test_changed_code_makes_exactly_those_stages_stale_that_could_change(restore
     ("key", "value", "expected"),
     [
         ("profiles.quick.numpy.epochs.b", 2, {"search@2b", "report"}),
-        ("profiles.quick.tensorflow.batch_size", 50, each("search", "1") | each("train", "1") | {"report"}),
+        (
+            "profiles.quick.tensorflow.batch_size",
+            50,
+            each("search", "1", models=MODELS) | each("train", "1", models=MODELS) | {"report"},
+        ),
+        (
+            "profiles.quick.tuned.space.b.shift",
+            [1],
+            each("search", letters="b", models=TUNED) | each("train", letters="b", models=TUNED) | {"report"},
+        ),
+        ("profiles.quick.tuned.epochs.c", 2, each("search", letters="c", models=TUNED) | {"report"}),
         (
             "architectures.c",
             [{"type": "dense", "units": 10}],
@@ -159,7 +170,7 @@ def test_experiment_sets_parameters_and_metrics_diff_shows_what_changed(restored
     assert [trial["epochs"] for trial in choice["trials"]] == [2]
     changed = json.loads(run(restored, "dvc", "metrics", "diff", "--json").stdout)
     changed = changed.get("diff", changed)["metrics/summary.json"]
-    assert {key.split(".")[0] for key in changed} <= {"1b", "2b"}
+    assert {key.split(".")[0] for key in changed} <= {"1b", "2b", "1b_tuned", "2b_tuned"}
     assert "2b.test_error" in changed or "2b.train_error" in changed
     shapes = json.loads(run(restored, sys.executable, "-c", _SHAPES).stdout)
     assert shapes["dense_1.kernel"] == [784, 16]

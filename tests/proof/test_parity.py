@@ -34,7 +34,7 @@ def dataset():
 
 
 def settings(**changes):
-    return ParityParams(**{"seed": 1, "learning_rate": 0.1} | changes)
+    return ParityParams(**{"seed": 1, "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 0.01} | changes)
 
 
 @pytest.mark.parametrize("letter", "abcd")
@@ -78,10 +78,12 @@ def test_ten_float64_steps_from_equal_weights_end_in_equal_weights(letter, datas
 
 @pytest.mark.parametrize("letter", "ad")
 def test_training_is_compared_at_the_asked_steps_within_and_across_epochs(letter, dataset):
-    record, curves = compare_training(ARCHITECTURES[letter], dataset, settings(batch_size=40, steps=(1, 6), epochs=2))
+    params = settings(batch_size=40, steps=(1, 6), epochs=2)
+    record, curves = compare_training(ARCHITECTURES[letter], dataset.train, dataset.test, params)
     assert record["same_start"] is True
     assert {step: value < 1e-5 for step, value in record["logit_difference"].items()} == {"1": True, "6": True}
     assert max(record["logit_difference_float64"].values()) < 1e-13
+    assert max(record["logit_difference_momentum_float64"].values()) < 1e-12  # momentum makes ten steps of one
     assert 0 < record["logit_difference_one_rounding"]["6"] < 1e-4
     assert record["largest_error_gap"] <= 2  # one of 50 images
     assert record["cross_loaded"]["predictions"] == 100
@@ -100,7 +102,7 @@ def test_several_twins_share_one_table(client, prepared):
 
 def test_steps_beyond_the_last_epoch_are_refused(dataset):
     with pytest.raises(UserError, match=r"^parity\.steps: step 9 comes after the last, 8, of parity\.epochs$"):
-        compare_training(ARCHITECTURES["a"], dataset, settings(batch_size=40, steps=(9,), epochs=2))
+        compare_training(ARCHITECTURES["a"], dataset.train, dataset.test, settings(batch_size=40, steps=(9,), epochs=2))
 
 
 def test_weights_saved_by_one_framework_predict_the_same_in_the_other(dataset):

@@ -172,6 +172,7 @@ def write_report_inputs(root: Path) -> None:
             "same_start": True,
             "logit_difference": {"1": 4.8e-7, "10": 1.1e-6, "40": 1.2e-6, "275": 3.3e-4},
             "logit_difference_float64": {"1": 8.9e-16, "10": 2.7e-15, "40": 2.8e-15, "275": 6.1e-13},
+            "logit_difference_momentum_float64": {"1": 8.9e-16, "10": 3.7e-15, "40": 4.8e-15, "275": 8.1e-13},
             "logit_difference_one_rounding": {"1": 5.8e-7, "10": 1e-6, "40": 1e-6, "275": 4e-4},
             "largest_error_gap": 0.0312,
             "cross_loaded": {
@@ -202,7 +203,9 @@ def report_sources(root: Path) -> ReportSources:
         comparisons=root / "metrics/comparisons.csv",
         details=root / "metrics/details.json",
         derivations=root / "docs/derivations.md",
+        tuned_comparisons=root / "metrics/tuned_comparisons.csv",
         search=root / "data/search",
+        trials=root / "plots/search",
         curves=root / "plots/curves",
         confusion=root / "plots/confusion",
         figures=root / "plots/figures",

@@ -13,5 +13,6 @@ def shared_cluster(client, monkeypatch):
         return contextlib.nullcontext(client)
 
     monkeypatch.setattr("stages.search.open_cluster", open_cluster)
+    monkeypatch.setattr("stages.tuning.open_cluster", open_cluster)
     monkeypatch.setattr("stages.train.open_cluster", open_cluster)
     monkeypatch.setattr("stages.parity.open_cluster", open_cluster)

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from mnist_core.models import MODELS
 from stages.plot import main
+from tests.records import SCORES
 from tests.report.comparison_inputs import write_comparison_inputs
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +44,7 @@ def project(tmp_path, monkeypatch):
     Path("plots/parity.csv").write_text("\n".join(["letter,framework,epoch,test_error", *twins, ""]))
     Path("metrics").mkdir()
     write_comparison_inputs(Path("metrics"))
+    Path("metrics/summary.json").write_text(json.dumps(dict.fromkeys(MODELS, SCORES)))
     return tmp_path
 
 

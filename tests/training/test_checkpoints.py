@@ -9,7 +9,15 @@ from mnist_core.training import cluster
 from mnist_core.training.checkpoints import Checkpoints, kept
 from mnist_core.training.cluster import train_all
 from mnist_core.training.divergence import Failure
-from tests.runs import begin, content, with_setup
+from tests.runs import begin, content, learning, with_setup
+
+
+def test_the_velocity_comes_back_too(tmp_path, run):
+    run = learning(run, momentum=0.9)
+    state = begin(run, 2)
+    Checkpoints(tmp_path).save(run, state)
+    assert content(Checkpoints(tmp_path).load(run)) == content(state)
+    assert state.velocity.keys() == state.weights.keys()
 
 
 @pytest.mark.parametrize("failure", [None, Failure("spiked", 2)])
@@ -25,8 +33,8 @@ def test_a_state_counts_for_its_own_run_code_and_data_only(tmp_path, run, prepar
     (tmp_path / "other_data").mkdir()
     others = [
         replace(run, seed=1),
-        replace(run, learning_rate=0.2),
-        replace(run, num_epochs=5),
+        learning(run, learning_rate=0.2),
+        learning(run, epochs=5),
         with_setup(run, batch_size=10),
         with_setup(run, data_directory=tmp_path / "other_data"),
     ]
@@ -60,7 +68,7 @@ def test_they_stay_after_a_failure_and_go_after_success(tmp_path, run):
 
 
 def test_a_training_interrupted_five_times_trains_no_finished_segment_twice(tmp_path, client, run, monkeypatch):
-    runs = [replace(run, seed=seed, num_epochs=10) for seed in (1, 2)]
+    runs = [replace(learning(run, epochs=10), seed=seed) for seed in (1, 2)]
     ended = Counter()
 
     class Counting(cluster.Jobs):

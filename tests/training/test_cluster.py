@@ -15,12 +15,12 @@ from mnist_core.training.cluster import open_cluster, threads_per_job, train_all
 from mnist_core.training.divergence import Failure
 from mnist_core.training.jobs import Cluster
 from tests.another_user import answers_to_another_user
-from tests.runs import CNN, begin, content, with_setup
+from tests.runs import CNN, begin, content, learning, with_setup
 
 
 @pytest.fixture
 def runs(run):
-    return [replace(run, seed=seed, num_epochs=num_epochs) for seed, num_epochs in ((1, 4), (2, 30), (3, 1))]
+    return [replace(learning(run, epochs=num_epochs), seed=seed) for seed, num_epochs in ((1, 4), (2, 30), (3, 1))]
 
 
 def trained(client, runs):
@@ -95,8 +95,8 @@ def test_every_segment_is_reported_and_no_run_is_cut_into_more_than_twenty(clien
 
 def test_the_last_convolutional_network_in_numpy_takes_the_idle_cores_too(client, run, monkeypatch, submitted):
     monkeypatch.setattr(cluster, "CPU_COUNT", 2)
-    short = replace(with_setup(run, architecture=CNN, batch_size=60), num_epochs=1)  # batches of three chunks
-    long = replace(short, num_epochs=20)
+    short = learning(with_setup(run, architecture=CNN, batch_size=60), epochs=1)  # batches of three chunks
+    long = learning(short, epochs=20)
     states = trained(client, [short, long])
     assert [num_threads for run, *_, num_threads in submitted if run == short] == [1]
     assert [num_threads for run, *_, num_threads in submitted if run == long][-1] == 2
@@ -108,7 +108,7 @@ def test_no_more_threads_than_cores_or_workers(client, run, monkeypatch, submitt
     monkeypatch.setattr(cluster, "CPU_COUNT", cores)
     monkeypatch.setattr(jobs, "wait", lambda futures, **_: wait(futures))  # both, then the last
     run = with_setup(run, architecture=CNN)
-    trained(client, [replace(run, num_epochs=1), replace(run, num_epochs=2)])
+    trained(client, [learning(run, epochs=1), learning(run, epochs=2)])
     assert [num_threads for *_, num_threads in submitted][-2:] == expected
 
 
@@ -133,7 +133,7 @@ def bars(monkeypatch):
 
 
 def test_the_progress_bar_ends_full_though_a_run_diverges(client, run, bars):
-    trained(client, [replace(run, learning_rate=1e30), run])
+    trained(client, [learning(run, learning_rate=1e30), run])
     assert [(bar.total, bar.n) for bar in bars] == [(4, 4)]
 
 
@@ -148,7 +148,7 @@ def test_whoever_stops_listening_stops_the_training(client, runs, submitted):
 
 
 def test_a_run_that_diverges_ends_alone(client, run):
-    states = trained(client, [replace(run, learning_rate=1e30), run])
+    states = trained(client, [learning(run, learning_rate=1e30), run])
     assert [(state.failure, len(state.records)) for state in states] == [(Failure("non-finite", 1), 0), (None, 4)]
 
 

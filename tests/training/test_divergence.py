@@ -27,11 +27,17 @@ class Answering:
 VARIED, ONE_ANSWER = Answering(1, 2, 1, 1), Answering(4, 4, 4, 4)
 
 
-def found(*losses, classifier=VARIED, weights=MOVED, num_epochs=100):
+def found(*losses, classifier=VARIED, weights=MOVED, num_epochs=100, has_velocity=False):
     records = [EpochRecord(epoch, loss, {}) for epoch, loss in enumerate(losses, 1)]
     before, after = weights
     return find_failure(
-        records, num_epochs=num_epochs, classifier=classifier, images=IMAGES, before=before, after=after
+        records,
+        num_epochs=num_epochs,
+        classifier=classifier,
+        images=IMAGES,
+        before=before,
+        after=after,
+        has_velocity=has_velocity,
     )
 
 
@@ -78,6 +84,12 @@ def test_a_network_that_stands_still_and_gives_one_answer_is_dead():
 
 def test_a_death_is_seen_in_the_spike_that_it_makes():
     assert found(0.1, 2.3, classifier=ONE_ANSWER) == Failure("dead", 2)
+
+
+def test_what_moves_by_its_velocity_is_dead_if_it_guesses():
+    assert found(2.3, 2.3, classifier=ONE_ANSWER, weights=MOVED, has_velocity=True) == Failure("dead", 2)
+    assert found(2.3, 1.9, classifier=ONE_ANSWER, weights=MOVED, has_velocity=True) is None
+    assert found(2.3, 2.3, classifier=VARIED, weights=MOVED, has_velocity=True) is None
 
 
 def test_without_hidden_units_nothing_dies():

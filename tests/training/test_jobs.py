@@ -15,7 +15,7 @@ from mnist_core.errors import UserError
 from mnist_core.files.reading import content_hash
 from mnist_core.training import jobs, loop
 from mnist_core.training.cluster import open_cluster, train_all
-from tests.runs import begin, content, with_setup
+from tests.runs import begin, content, learning, with_setup
 
 ROOT = Path(__file__).parents[2]
 
@@ -95,8 +95,8 @@ def test_workers_elsewhere_give_the_bytes_of_local_ones(elsewhere, run, tmp_path
     (tmp_path / "changed").mkdir()
     workers = [elsewhere.start_worker() for _ in range(2)]
     elsewhere.start_worker(project=changed_copy(tmp_path / "changed"))
-    runs = [replace(run, seed=seed, num_epochs=6) for seed in (1, 2, 3)]
-    runs += [replace(with_setup(run, framework="tensorflow"), num_epochs=2)]
+    runs = [replace(learning(run, epochs=6), seed=seed) for seed in (1, 2, 3)]
+    runs += [learning(with_setup(run, framework="tensorflow"), epochs=2)]
     states = {}
     with open_cluster(scheduler=elsewhere.address) as cluster:
         for number, (index, state) in enumerate(train_all(cluster, runs, description="")):
@@ -126,7 +126,7 @@ def test_a_scheduler_that_dies_or_has_no_workers_is_one_line(elsewhere, run, mon
         elsewhere.start_worker()
         monkeypatch.setattr(jobs, "PATIENCE", 60.0)
         monkeypatch.setattr(jobs, "ANSWER", 2.0)
-        long = replace(run, num_epochs=4_000)
+        long = learning(run, epochs=4_000)
         training = train_all(cluster, [long], description="")
         next(training)
         elsewhere.scheduler.kill()

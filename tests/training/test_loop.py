@@ -3,13 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mnist_core.hyperparameters import Hyperparameters
 from mnist_core.networks.architectures import Dense, operations
 from mnist_core.training import loop as training
 from mnist_core.training import run as run_module
 from mnist_core.training.divergence import Failure
-from mnist_core.training.loop import advance, cached_dataset, loaded_dataset
+from mnist_core.training.loop import advance, cached_split, loaded_split
 from mnist_core.training.run import TrainingRun, TrainingState, initial_rng, is_finished, shuffling_rng
-from tests.runs import CNN, begin, content, with_setup
+from tests.runs import CNN, begin, content, learning, with_setup
 
 MLP = (Dense(16, "relu"), Dense(10))
 
@@ -17,7 +18,7 @@ MLP = (Dense(16, "relu"), Dense(10))
 @pytest.fixture
 def run(setup):
     return TrainingRun(
-        replace(setup, architecture=MLP), learning_rate=0.1, num_epochs=5, seed=3, evaluate_on=("train", "test")
+        replace(setup, architecture=MLP), Hyperparameters(learning_rate=0.1, epochs=5), 3, evaluate_on=("train", "test")
     )
 
 
@@ -36,6 +37,26 @@ def test_a_run_may_be_cut_anywhere(run, framework, architecture):
     assert content(state) == content(whole)
 
 
+@pytest.mark.parametrize("framework", ["numpy", "tensorflow"])
+def test_a_run_with_momentum_and_shifts_may_be_cut_anywhere(run, framework):
+    run = with_setup(run, framework=framework)
+    run = learning(run, momentum=0.9, weight_decay=1e-3, schedule="cosine", shift=1, batch_size=50)
+    whole = begin(run, 5)
+    state = run.initial_state()
+    for segment in (1, 2, 2):
+        state = advance(run, state, segment)
+    assert content(state) == content(whole)
+    assert any(array.any() for array in state.velocity.values())
+
+
+def test_a_cosine_falls_at_every_step_from_the_rate_towards_zero(run):
+    """Two epochs of two steps: cos is 1, 0.707, 0 and -0.707."""
+    run = learning(run, learning_rate=0.2, epochs=2, schedule="cosine", batch_size=100)
+    assert run.learning_rates(1, 130) == pytest.approx([0.2, 0.170711], abs=1e-6)
+    assert run.learning_rates(2, 130) == pytest.approx([0.1, 0.029289], abs=1e-6)
+    assert learning(run, schedule="constant").learning_rates(2, 130).tolist() == [0.2, 0.2]
+
+
 def test_a_segment_leaves_the_state_that_it_started_from(run):
     start = run.initial_state()
     before = content(start)
@@ -45,18 +66,19 @@ def test_a_segment_leaves_the_state_that_it_started_from(run):
 
 
 def test_training_learns_and_records_the_asked_splits(run):
-    state = begin(replace(run, num_epochs=30), 30)
+    state = begin(learning(run, epochs=30), 30)
     assert [set(record.errors) for record in state.records] == [{"train", "test"}] * 30
     assert state.records[0].errors["train"] > 0.3
     assert state.records[-1].errors["train"] < 0.05
     assert state.records[-1].errors["test"] < 0.1
     assert state.records[-1].loss < state.records[0].loss / 3
-    assert begin(replace(run, num_epochs=1, evaluate_on=()), 1).records[0].errors == {}
+    assert begin(replace(learning(run, epochs=1), evaluate_on=()), 1).records[0].errors == {}
 
 
 def test_the_recorded_errors_are_those_of_the_weights_at_the_end_of_the_epoch(run):
-    # Learning rate 0 and a bias that says 4: of 40 test images, 4 are of each class.
-    run = replace(with_setup(run, architecture=(Dense(10),)), learning_rate=0.0, evaluate_on=("test",))
+    # A learning rate of almost 0 and a bias that says 4: of 40 test images, 4 are of each class.
+    run = replace(with_setup(run, architecture=(Dense(10),)), evaluate_on=("test",))
+    run = learning(run, learning_rate=1e-30)
     weights = {"dense_1.kernel": np.zeros((784, 10)), "dense_1.bias": np.eye(10)[4]}
     (record,) = advance(run, TrainingState(weights), 1).records
     assert record.errors == {"test": 0.9}
@@ -66,7 +88,7 @@ def test_the_recorded_errors_are_those_of_the_weights_at_the_end_of_the_epoch(ru
 def test_divergence_ends_a_run_and_keeps_the_finite_epochs(run, framework):
     run = with_setup(run, framework=framework)
     good = begin(run, 2)
-    bad = advance(replace(run, learning_rate=1e30), good, 3)
+    bad = advance(learning(run, learning_rate=1e30), good, 3)
     assert bad.failure == Failure("non-finite", 3)
     assert is_finished(run, bad)
     assert bad.records == good.records
@@ -74,7 +96,7 @@ def test_divergence_ends_a_run_and_keeps_the_finite_epochs(run, framework):
 
 
 def test_divergence_on_several_threads_warns_nobody(run):  # pytest makes an error of a warning
-    run = replace(with_setup(run, architecture=CNN, batch_size=60), learning_rate=1e30)
+    run = learning(with_setup(run, architecture=CNN, batch_size=60), learning_rate=1e30)
     assert begin(run, 1, num_threads=2).failure == Failure("non-finite", 1)
 
 
@@ -118,26 +140,26 @@ def test_a_dead_network_ends_its_run(run, framework, architecture):
 
 
 def test_a_network_may_stand_still_or_give_one_answer_without_being_dead(run):
-    still = begin(replace(run, learning_rate=1e-30), 2)
+    still = begin(learning(run, learning_rate=1e-30), 2)
     assert still.failure is None
     assert np.array_equal(still.weights["dense_1.kernel"], run.initial_state().weights["dense_1.kernel"])
     one_answer = weights_with(run, "dense_2.bias", 0)
     one_answer.weights["dense_2.bias"][4] = 1000
-    state = advance(replace(run, learning_rate=1e-3, num_epochs=1), one_answer, 1)
+    state = advance(learning(run, learning_rate=1e-3, epochs=1), one_answer, 1)
     assert state.records[0].errors["train"] == pytest.approx(0.9, abs=0.05)
     assert state.failure is None
 
 
 def test_divergence_in_a_later_epoch_does_not_depend_on_the_cut(run, monkeypatch):
-    run = replace(run, num_epochs=4)
+    run = learning(run, epochs=4)
     good = begin(run, 2)
     train = training.train_one_epoch
 
-    def explode(classifier, split, run, epoch):
-        return train(classifier, split, run, epoch) if epoch < 3 else float("nan")
+    def explode(classifier, split, run, epoch, velocity):
+        return train(classifier, split, run, epoch, velocity) if epoch < 3 else float("nan")
 
     monkeypatch.setattr(training, "train_one_epoch", explode)
-    assert content(begin(run, 4)) == content(advance(run, good, 1)) == (*content(good)[:2], Failure("non-finite", 3))
+    assert content(begin(run, 4)) == content(advance(run, good, 1)) == (*content(good)[:3], Failure("non-finite", 3))
 
 
 class RecordingClassifier:
@@ -146,9 +168,10 @@ class RecordingClassifier:
     def __init__(self):
         self.orders = []
 
-    def train_epoch(self, images, labels, order, *, batch_size, learning_rate):
+    def train_epoch(self, images, labels, order, *, batch_size, learning_rate, momentum, weight_decay, velocity):
         assert len(images) == len(labels) == 130
-        assert (batch_size, learning_rate) == (20, 0.1)
+        assert (batch_size, momentum, weight_decay, velocity) == (20, 0, 0, {})
+        assert learning_rate.tolist() == [0.1] * 7
         self.orders.append(order.tolist())
         return 0.0
 
@@ -156,7 +179,7 @@ class RecordingClassifier:
 def orders(run, epochs):
     classifier = RecordingClassifier()
     for epoch in epochs:
-        training.train_one_epoch(classifier, cached_dataset(run.setup.data_directory).train, run, epoch)
+        training.train_one_epoch(classifier, cached_split(run.setup.data_directory, "train"), run, epoch, {})
     return classifier.orders
 
 
@@ -175,10 +198,10 @@ def test_weights_and_orders_come_from_separate_streams():
     assert initial_rng(0).integers(2**62) == initial_rng(0).integers(2**62)
 
 
-def test_the_data_is_read_once(run, prepared, monkeypatch):
-    loaded_dataset.cache_clear()
+def test_each_split_is_read_once_and_only_if_it_is_needed(run, prepared, monkeypatch):
+    loaded_split.cache_clear()
     read = []
-    load = training.load_dataset
-    monkeypatch.setattr(training, "load_dataset", lambda directory: read.append(directory) or load(directory))
+    load = training.load_split
+    monkeypatch.setattr(training, "load_split", lambda *which: read.append(which) or load(*which))
     advance(run, begin(run, 1), 1)
-    assert read == [prepared]
+    assert read == [(prepared, "train"), (prepared, "test")]

@@ -1,0 +1,154 @@
+"""Figures of the tuned protocol's searches: every trial's curve, the best so far over compute, what mattered."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from mnist_core.candidates import Search, read_search
+from mnist_core.files.reading import read_csv
+from mnist_core.records import CURVE_COLUMNS, TRIAL_COLUMNS, read_confusion
+from mnist_core.report.plotting import (
+    BLACK,
+    BLUE,
+    VERMILLION,
+    WIDTH,
+    draw_confusion,
+    draw_curves,
+    figure_style,
+    make_axes,
+    save_figure,
+    scale_errors,
+)
+from mnist_core.report.study import CHOICES, first_rung, importances
+
+_LEFT_OUT = "#8C8C8C"
+
+TUNED_FIGURES = ("curves", "confusion", "search", "best", "hyperparameters")
+
+
+def write_tuned_figures(
+    plots: Path, searches: Path, output: Path, classes: Sequence[str], models: Sequence[str]
+) -> None:
+    """Draw the figures of models of the tuned protocol, named <kind>_<model> with the kinds of `TUNED_FIGURES`.
+
+    Args:
+        plots: as in `plotting.write_figures`.
+        searches: holds <model>.json of each search.
+        output: directory that receives SVG and PNG.
+        classes: names of the ten classes.
+        models: their names, such as "2d_tuned".
+
+    Raises:
+        UserError: an input file is missing or broken.
+    """
+    for model in models:
+        curves = read_csv(plots / "curves" / f"{model}.csv", CURVE_COLUMNS)
+        confusion = read_confusion(plots / "confusion" / f"{model}.csv")
+        trials = read_tuned_trials(plots / "search" / f"{model}.csv")
+        search = read_search(searches / f"{model}.json", model)
+        with figure_style():
+            figures = (
+                draw_curves(curves),
+                draw_confusion(confusion, classes),
+                draw_trials(trials, search),
+                draw_best_so_far(trials),
+                draw_hyperparameters(trials, search),
+            )
+            for kind, figure in zip(TUNED_FIGURES, figures, strict=True):
+                save_figure(figure, output / f"{kind}_{model}")
+
+
+def read_tuned_trials(path: Path) -> pd.DataFrame:
+    """Read plots/search/<model>.csv of a tuned model: columns trial, learning_rate, epoch, validation_error, best."""
+    return read_csv(path, ("trial", *TRIAL_COLUMNS, "best"))
+
+
+def draw_trials(curves: pd.DataFrame, search: Search) -> Figure:
+    """Draw the validation error of every trial over its epochs; a dot ends those that were left out, a cross failures.
+
+    Args:
+        curves: columns trial, epoch, validation_error (percent), best.
+        search: the search's record.
+    """
+    figure, axes = make_axes("validation error (%)", height=3.6)
+    whole = max(trial.epochs for trial in search.trials)
+    for number, trial in enumerate(search.trials):
+        curve = curves[curves["trial"] == number]
+        if curve.empty:
+            continue
+        end: dict[str, Any] = {"color": BLUE, "linewidth": 1.1, "zorder": 3}
+        if trial.failure or trial.epochs < whole:
+            end = {"color": _LEFT_OUT, "linewidth": 0.8, "marker": "x" if trial.failure else "o", "markersize": 3}
+        axes.plot(curve["epoch"], curve["validation_error"], markevery=[-1], **end)
+    won = curves[curves["best"] == 1]
+    diamond: dict[str, Any] = {
+        "linestyle": "none",
+        "marker": "D",
+        "markersize": 6,
+        "markerfacecolor": "white",
+        "zorder": 5,
+    }
+    axes.plot(won["epoch"], won["validation_error"], color=BLACK, label="chosen", clip_on=False, **diamond)
+    axes.set_xlim(1, whole)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    scale_errors(axes, curves["validation_error"].to_numpy())
+    return figure
+
+
+def best_so_far(curves: pd.DataFrame) -> pd.DataFrame:
+    """Return how the lowest validation error falls while the trials are trained, one after the other.
+
+    Args:
+        curves: columns trial, epoch, validation_error (percent); trials in the order in which they were asked for.
+
+    Returns:
+        Columns trained (epochs of all trials so far) and validation_error, one row an epoch.
+    """
+    return pd.DataFrame(
+        {
+            "trained": np.arange(1, len(curves) + 1),
+            "validation_error": np.minimum.accumulate(curves["validation_error"].to_numpy()),
+        }
+    )
+
+
+def draw_best_so_far(curves: pd.DataFrame) -> Figure:
+    """Draw `best_so_far`."""
+    figure, axes = make_axes("lowest validation error so far (%)")
+    best = best_so_far(curves)
+    axes.step(best["trained"], best["validation_error"], where="post", color=BLUE)
+    axes.set_xlabel("epochs of all trials")
+    axes.set_xlim(1, max(len(best), 2))
+    scale_errors(axes, best["validation_error"].to_numpy())
+    return figure
+
+
+def draw_hyperparameters(curves: pd.DataFrame, search: Search) -> Figure:
+    """Draw the error at the first rung over every hyperparameter, with its share of importance where there is one."""
+    rung, shares = first_rung(search), importances(search, curves)
+    at_rung = curves[curves["epoch"] == rung].set_index("trial")["validation_error"]
+    sound = [number for number, trial in enumerate(search.trials) if not trial.failure]
+    figure = Figure(figsize=(WIDTH, 4.2))
+    panels = figure.subplots(2, 3, sharey=True)
+    for axes, name in zip(panels.flat, ("learning_rate", *CHOICES), strict=True):
+        values = [getattr(search.trials[number].hyperparameters, name) for number in sound]
+        errors = [at_rung[number] for number in sound]
+        if name == "learning_rate":
+            axes.set_xscale("log")
+            axes.plot(values, errors, "o", color=BLUE, markersize=4)
+        else:
+            choices = sorted(set(values))
+            axes.plot([choices.index(value) for value in values], errors, "o", color=BLUE, markersize=4)
+            axes.set_xticks(range(len(choices)), [f"{value:g}" if name != "schedule" else value for value in choices])
+            axes.set_xlim(-0.5, len(choices) - 0.5)
+        axes.tick_params(axis="x", labelrotation=30)
+        axes.set_title(name.replace("_", " "), loc="left")
+        if name in shares:
+            axes.set_title(f"{100 * shares[name]:.0f} %", loc="right", color=VERMILLION)
+    figure.supylabel(f"validation error after {rung} epochs (%)" if rung > 1 else "validation error after 1 epoch (%)")
+    return figure
