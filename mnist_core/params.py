@@ -8,9 +8,9 @@ import psutil
 from pydantic import Field, PositiveFloat, StrictBool, StrictInt, model_validator
 from tqdm import tqdm
 
+from mnist_core.candidates import MAX_SHIFT, Schedule
 from mnist_core.data.params import Count, DataParams, SplitSizes
 from mnist_core.files.reading import Section, read_yaml, validate
-from mnist_core.hyperparameters import MAX_SHIFT, Schedule
 from mnist_core.models import ALL_MODELS, framework_and_letter, protocol_of
 from mnist_core.networks.architectures import Architecture, CheckedArchitecture, operations, training_bytes
 

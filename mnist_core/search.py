@@ -13,9 +13,8 @@ import numpy as np
 import pandas as pd
 
 from mnist_core.arrays import Array, Weights
-from mnist_core.candidates import Candidate, Probe, Trial, rank
+from mnist_core.candidates import Candidate, Hyperparameters, Probe, Trial, rank
 from mnist_core.errors import UserError
-from mnist_core.hyperparameters import Hyperparameters
 from mnist_core.metrics import cross_entropy, is_constant, percent
 from mnist_core.params import GridSearch, SearchParams
 from mnist_core.training.checkpoints import Checkpoints

@@ -18,9 +18,8 @@ import optuna
 import pandas as pd
 from optuna.trial import TrialState
 
-from mnist_core.candidates import Candidate, Finalist, Trial
+from mnist_core.candidates import Candidate, Finalist, Hyperparameters, Trial
 from mnist_core.errors import UserError
-from mnist_core.hyperparameters import Hyperparameters
 from mnist_core.metrics import percent
 from mnist_core.params import SearchSpace, TunedSearch
 from mnist_core.training.checkpoints import Checkpoints

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from mnist_core.candidates import Hyperparameters
 from mnist_core.data.dataset import save_dataset
-from mnist_core.hyperparameters import Hyperparameters
 from mnist_core.networks.architectures import Dense
 from mnist_core.training.cluster import open_cluster
 from mnist_core.training.run import TrainingRun, TrainingSetup

@@ -1,10 +1,9 @@
 import pytest
 
 from mnist_core import final_training
-from mnist_core.candidates import Candidate
+from mnist_core.candidates import Candidate, Hyperparameters
 from mnist_core.errors import UserError
 from mnist_core.final_training import PassedOver, train_seeds
-from mnist_core.hyperparameters import Hyperparameters
 from mnist_core.training.divergence import Failure
 from mnist_core.training.history import EpochRecord
 from mnist_core.training.run import TrainingRun, TrainingState

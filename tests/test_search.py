@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from mnist_core import search as search_module
-from mnist_core.candidates import Probe, Trial
+from mnist_core.candidates import Hyperparameters, Probe, Trial
 from mnist_core.errors import UserError
-from mnist_core.hyperparameters import Hyperparameters
 from mnist_core.metrics import cross_entropy
 from mnist_core.networks.architectures import Dense
 from mnist_core.params import GridSearch, ProbeSearch

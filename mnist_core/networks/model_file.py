@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from mnist_core.arrays import Array, Weights
+from mnist_core.candidates import Schedule
 from mnist_core.errors import UserError
 from mnist_core.files.arrays import read_arrays
 from mnist_core.files.reading import Section, reading, validate
 from mnist_core.files.writing import write_arrays
-from mnist_core.hyperparameters import Schedule
 from mnist_core.networks.architectures import (
     Architecture,
     CheckedArchitecture,

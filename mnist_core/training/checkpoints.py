@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mnist_core.candidates import Hyperparameters
 from mnist_core.errors import UserError
 from mnist_core.files.arrays import read_arrays
 from mnist_core.files.reading import content_hash
 from mnist_core.files.writing import output_file, remove_directory, write_arrays
-from mnist_core.hyperparameters import Hyperparameters
 from mnist_core.training.divergence import Failure
 from mnist_core.training.history import EpochRecord
 from mnist_core.training.run import TrainingRun, TrainingState

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mnist_core.arrays import Array, Weights
-from mnist_core.hyperparameters import Hyperparameters
+from mnist_core.candidates import Hyperparameters
 from mnist_core.models import Framework
 from mnist_core.networks.architectures import Architecture
 from mnist_core.networks.classifier import Classifier

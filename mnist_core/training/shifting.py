@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from mnist_core.arrays import Array, remember_last
-from mnist_core.hyperparameters import MAX_SHIFT
+from mnist_core.candidates import MAX_SHIFT
 
 
 def draw_shifts(rng: np.random.Generator, num_images: int, largest: int) -> Array:

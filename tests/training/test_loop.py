@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mnist_core.hyperparameters import Hyperparameters
+from mnist_core.candidates import Hyperparameters
 from mnist_core.networks.architectures import Dense, operations
 from mnist_core.training import loop as training
 from mnist_core.training import run as run_module

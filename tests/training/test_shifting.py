@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mnist_core.hyperparameters import MAX_SHIFT
+from mnist_core.candidates import MAX_SHIFT
 from mnist_core.training.run import initial_rng, shifting_rng, shuffling_rng
 from mnist_core.training.shifting import draw_shifts, shift_images
 from tests.runs import CNN, begin, learning, with_setup
