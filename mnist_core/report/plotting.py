@@ -30,7 +30,7 @@ from mnist_core.report.names import FRAMEWORK_NAMES
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "#D9D9D9"
 
-_WIDTH = 5.0  # inches
+WIDTH = 5.0  # inches
 _LINE_STYLES = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 2, 1, 2)))
 _ARCHITECTURE_COLOURS = {"a": BLUE, "b": ORANGE, "c": GREEN, "d": PURPLE}
 _FRAMEWORK_STYLES = {"tensorflow": _LINE_STYLES[0], "numpy": _LINE_STYLES[1]}
@@ -172,7 +172,7 @@ def draw_confusion(matrix: Array, classes: Sequence[str]) -> Figure:
     errors = np.where(diagonal, 0, matrix)
     most = max(int(errors.max()), 1)
 
-    figure = Figure(figsize=(_WIDTH, 4.0))
+    figure = Figure(figsize=(WIDTH, 4.0))
     axes = figure.add_subplot()
     axes.grid(visible=False)
     image = axes.imshow(np.ma.masked_array(errors, diagonal), cmap=_ERRORS_MAP, vmin=0, vmax=most)
@@ -235,7 +235,7 @@ def draw_parity(curves: pd.DataFrame) -> Figure:
     Args:
         curves: columns letter, framework, epoch, test_error (percent).
     """
-    figure = Figure(figsize=(_WIDTH, 4.2))
+    figure = Figure(figsize=(WIDTH, 4.2))
     panels = figure.subplots(2, 2, sharex=True)
     looks: dict[str, dict[str, Any]] = {
         "tensorflow": {"color": BLUE},
@@ -255,7 +255,7 @@ def draw_parity(curves: pd.DataFrame) -> Figure:
 
 
 def _axes(y_label: str, height: float = 3.1) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(_WIDTH, height))
+    figure = Figure(figsize=(WIDTH, height))
     axes = figure.add_subplot()
     axes.set_xlabel("epoch")
     axes.set_ylabel(y_label)
