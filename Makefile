@@ -2,9 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
-# The stages that know nothing of the tuned protocol, and those that show what there is of it, in their order.
-REPORT := $(patsubst %,evaluate@%,1a 1b 1c 1d 2a 2b 2c 2d) gradcheck parity
-SHOWN := table compare plot report publish draw
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .DEFAULT_GOAL := help
 .PHONY: help setup repro tuned watch quick test lint evaluate plots experiments restore verify faults doctor bench lock clean
@@ -24,8 +21,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 repro: $(READY) ## run what changed of the report's part of the pipeline (VERBOSE=1 prints every epoch)
-	$(if $(VERBOSE),MNIST_VERBOSE=1) dvc repro $(REPORT)
-	dvc repro --single-item $(SHOWN)
+	$(if $(VERBOSE),MNIST_VERBOSE=1) dvc repro --single-item $$(dvc stage list --name-only | grep -v tuned)
 
 tuned: $(READY) ## run what changed of the whole pipeline, with the tuned protocol
 	$(if $(VERBOSE),MNIST_VERBOSE=1) dvc repro

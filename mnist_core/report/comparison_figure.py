@@ -19,7 +19,7 @@ from mnist_core.records import (
     ModelDetails,
 )
 from mnist_core.report.names import FRAMEWORK_NAMES
-from mnist_core.report.plotting import BLACK, BLUE, GREY, ORANGE, VERMILLION, figure_style, save_figure
+from mnist_core.report.plotting import BLACK, BLUE, GREY, ORANGE, VERMILLION, WIDTH, figure_style, save_figure
 
 # Verdict -> colour and marker; the marker tells them apart in black and white.
 _VERDICTS = {"different": (VERMILLION, "s"), "undecided": (BLACK, "D"), "alike": (BLUE, "o")}
@@ -52,7 +52,7 @@ def draw_intervals(intervals: pd.DataFrame, details: Details) -> Figure:
         intervals: columns model, test_error, low, high (percent).
         details: what the intervals cover.
     """
-    figure = Figure(figsize=(6.4, 2.6))
+    figure = Figure(figsize=(WIDTH, 2.6))
     axes = figure.add_subplot()
     _draw_rows(axes, intervals, "test_error", [(BLUE, "o")] * len(intervals))
     labels = [f"{model} {FRAMEWORK_NAMES[framework_and_letter(model)[0]]}" for model in intervals["model"]]
@@ -71,7 +71,7 @@ def draw_differences(comparisons: pd.DataFrame, rule: ComparisonRule) -> Figure:
         comparisons: columns model, other, difference, low and high (points), and verdict.
         rule: says which difference is the smallest that matters.
     """
-    figure = Figure(figsize=(6.4, 0.9 + 0.19 * len(comparisons)))
+    figure = Figure(figsize=(WIDTH, 1.0 + 0.19 * len(comparisons)))
     axes = figure.add_subplot()
     axes.axvspan(-rule.smallest_difference, rule.smallest_difference, color=GREY, linewidth=0)
     axes.axvline(0, color=BLACK, linewidth=0.8)
@@ -88,8 +88,8 @@ def draw_differences(comparisons: pd.DataFrame, rule: ComparisonRule) -> Figure:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}")))
     axes.set_xlabel(
-        f"difference of test errors (points), {100 * rule.confidence:g} % interval;"
-        f" grey: less than {rule.smallest_difference:g}; bold: twins"
+        f"difference of test errors (points), {100 * rule.confidence:g} % interval\n"
+        f"grey: less than {rule.smallest_difference:g}; bold: twins"
     )
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), handlelength=1)
     return figure
@@ -97,7 +97,7 @@ def draw_differences(comparisons: pd.DataFrame, rule: ComparisonRule) -> Figure:
 
 def draw_reliability(details: Details) -> Figure:
     """Draw accuracy over confidence, one small panel a model; on the diagonal a confidence can be taken at its word."""
-    figure = Figure(figsize=(6.4, 3.9))
+    figure = Figure(figsize=(WIDTH, 3.2))
     panels = figure.subplots(2, len(MODELS) // 2, sharex=True, sharey=True)
     for axes, model in zip(panels.flat, MODELS, strict=True):
         _draw_bins(axes, details.models[model])
