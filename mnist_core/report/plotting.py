@@ -254,12 +254,8 @@ def draw_parity(curves: pd.DataFrame) -> Figure:
     return figure
 
 
-<<<<<<< HEAD
 def make_axes(y_label: str, height: float = 3.1) -> tuple[Figure, Axes]:
     """Begin a figure with epochs along the horizontal axis."""
-=======
-def _axes(y_label: str, height: float = 3.1) -> tuple[Figure, Axes]:
->>>>>>> learn
     figure = Figure(figsize=(WIDTH, height))
     axes = figure.add_subplot()
     axes.set_xlabel("epoch")
