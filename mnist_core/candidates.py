@@ -100,7 +100,8 @@ class Finalist(Record):
         search_error: validation error (percent) in the search.
         validation_errors: of the other seeds; None where training failed.
         validation_error: their mean; None if training failed.
-        difference: that minus the search's error (points): how much luck there was in being best.
+        difference: that minus the search's error (points): how much luck there was in being best, unless the trial was
+            left out; then it has trained for longer, too.
     """
 
     trial: NonNegativeInt

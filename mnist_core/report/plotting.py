@@ -299,7 +299,7 @@ def _scale_epochs(axes: Axes, epochs: Array) -> None:
         return
     axes.set_xscale("log")
     axes.set_xlabel("epoch, logarithmic")
-    _label_log_axis(axes.xaxis, [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000])
+    label_log_axis(axes.xaxis, [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000])
 
 
 def scale_errors(axes: Axes, percents: Array) -> None:
@@ -326,10 +326,11 @@ def scale_errors(axes: Axes, percents: Array) -> None:
             ticks = [0.1, 0.2, 0.5, 1, 1.5, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 50, 70, 100]
         axes.set_ylim(low / 1.2, high * 1.12)  # a mark on the lowest point stays clear of the epochs
     axes.set_ylabel(f"{axes.get_ylabel()}, logarithmic")
-    _label_log_axis(axes.yaxis, ticks)
+    label_log_axis(axes.yaxis, ticks)
 
 
-def _label_log_axis(axis: Axis, ticks: list[float]) -> None:
+def label_log_axis(axis: Axis, ticks: list[float]) -> None:
+    """Label a logarithmic axis with plain numbers, at these places only."""
     axis.set_major_locator(FixedLocator(ticks))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

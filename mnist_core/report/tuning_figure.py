@@ -20,6 +20,7 @@ from mnist_core.report.plotting import (
     draw_confusion,
     draw_curves,
     figure_style,
+    label_log_axis,
     make_axes,
     save_figure,
     scale_errors,
@@ -140,6 +141,7 @@ def draw_hyperparameters(curves: pd.DataFrame, search: Search) -> Figure:
         errors = [at_rung[number] for number in sound]
         if name == "learning_rate":
             axes.set_xscale("log")
+            label_log_axis(axes.xaxis, [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1])
             axes.plot(values, errors, "o", color=BLUE, markersize=4)
         else:
             choices = sorted(set(values))
@@ -150,5 +152,6 @@ def draw_hyperparameters(curves: pd.DataFrame, search: Search) -> Figure:
         axes.set_title(name.replace("_", " "), loc="left")
         if name in shares:
             axes.set_title(f"{100 * shares[name]:.0f} %", loc="right", color=VERMILLION)
-    figure.supylabel(f"validation error after {rung} epochs (%)" if rung > 1 else "validation error after 1 epoch (%)")
+    epochs = "1 epoch" if rung == 1 else f"{rung} epochs"
+    figure.supylabel(f"validation error after {epochs} (%)", fontsize=9)
     return figure
