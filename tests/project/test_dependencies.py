@@ -14,7 +14,6 @@ OURS = {"mnist_core", "stages", "tools", "benchmarks", "tests"}
 # Dependencies that no line imports, and why they are there all the same.
 NOT_IMPORTED = {
     "cryptography": "Dask imports it for the certificates of local workers",
-    "dvc": "a command; only tests import it",
     "ipykernel": "runs docs/tutorial.ipynb",
     "mypy": "a command of make lint",
     "pandas-stubs": "types for mypy",

@@ -25,6 +25,8 @@ COMMANDS = {
     "make tuned": MINUTES,
     "make watch": "its command is run in tests/project/test_watch.py",
     "python -m tools.studies": "run in tests/project/test_studies.py",
+    "python3 -m venv /tmp/audit": "not run because it installs a program that is no dependency",
+    "/tmp/audit/bin/pip-audit": "not run because its source of vulnerabilities is on the internet",
     "pipx run": "not run because it installs a program that is no dependency",
     "make test": "not run because this is it",
     "make lint": "not run because it is a check of its own",

@@ -33,7 +33,7 @@ def test_the_number_of_workers_does_not_change_a_single_bit(client, runs):
     two = [content(state) for state in trained(client, runs)]
     with open_cluster(num_workers=1) as one_worker:
         one = [content(state) for state in trained(one_worker, runs)]
-    assert [len(records) for _, records, _ in two] == [4, 30, 1]
+    assert [len(records) for _, _, records, _ in two] == [4, 30, 1]
     assert one == two
 
 
