@@ -1,14 +1,15 @@
 """What a search finds and training uses, and how each is written down.
 
 Hyperparameters are everything but the network, the data and the seed that decides a training. A candidate is a set of
-them with the error that it had. Stage search ranks them, stage train takes the best
-that no seed fails with.
+them with the error that it had. Stage search ranks them, stage train takes the best that no seed fails with.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
+import pandas as pd
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from mnist_core.errors import UserError
@@ -19,6 +20,8 @@ FailureWord: TypeAlias = Literal["non-finite", "dead", "spiked", "collapsed"]
 Percent: TypeAlias = Annotated[float, Field(ge=0, le=100)]
 Schedule: TypeAlias = Literal["constant", "cosine"]
 
+CHOICES = ("batch_size", "momentum", "weight_decay", "schedule", "shift")
+"""Hyperparameters that the tuned protocol picks from lists; the learning rate comes from a range."""
 MAX_SHIFT = 4  # pixels; the digits of MNIST have about so many black ones around them
 
 
@@ -122,6 +125,37 @@ class Search(Candidate):
     probes: list[Probe]
     candidates: Annotated[list[Candidate], Field(min_length=1)]
     finalists: list[Finalist] = Field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search gives to be written down.
+
+    Attributes:
+        candidates: the best first.
+        trials: what is behind them.
+        curves: every validation error (percent).
+        probes: of the report's protocol.
+        finalists: of the tuned protocol.
+    """
+
+    candidates: tuple[Candidate, ...]
+    trials: tuple[Trial, ...]
+    curves: pd.DataFrame
+    probes: tuple[Probe, ...] = ()
+    finalists: tuple[Finalist, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything but the curves as in `Search`, ready for JSON, with the best candidate on top."""
+        content = {
+            **self.candidates[0].model_dump(exclude_defaults=True),
+            "trials": [trial.model_dump(exclude_defaults=True) for trial in self.trials],
+            "probes": [probe.model_dump() for probe in self.probes],
+            "candidates": [candidate.model_dump(exclude_defaults=True) for candidate in self.candidates],
+        }
+        if self.finalists:
+            content["finalists"] = [finalist.model_dump() for finalist in self.finalists]
+        return content
 
 
 class FailedCandidate(Record):

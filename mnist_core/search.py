@@ -6,14 +6,12 @@ the larger rate. `final_training.py` says when the next best is taken instead.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mnist_core.arrays import Array, Weights
-from mnist_core.candidates import Candidate, Hyperparameters, Probe, Trial, rank
+from mnist_core.candidates import Candidate, Hyperparameters, Probe, SearchResult, Trial, rank
 from mnist_core.errors import UserError
 from mnist_core.metrics import cross_entropy, is_constant, percent
 from mnist_core.params import GridSearch, SearchParams
@@ -24,25 +22,6 @@ from mnist_core.training.loop import advance, cached_split
 from mnist_core.training.run import TrainingRun, TrainingSetup, TrainingState
 
 _SMALLEST_PROBE = 1e-6
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """Every candidate, the best first; the trials behind them; the probes before; every validation error (percent)."""
-
-    candidates: tuple[Candidate, ...]
-    trials: tuple[Trial, ...]
-    probes: tuple[Probe, ...]
-    curves: pd.DataFrame
-
-    def to_json(self) -> dict[str, Any]:
-        """Return everything but the curves, ready for JSON, with the best candidate on top."""
-        return {
-            **self.candidates[0].model_dump(exclude_defaults=True),
-            "trials": [trial.model_dump(exclude_defaults=True) for trial in self.trials],
-            "probes": [probe.model_dump() for probe in self.probes],
-            "candidates": [candidate.model_dump(exclude_defaults=True) for candidate in self.candidates],
-        }
 
 
 def search(
@@ -108,7 +87,7 @@ def choose(rates: Sequence[float], states: Sequence[TrainingState], probes: tupl
         ],
         columns=["learning_rate", "epoch", "validation_error", "best"],
     )
-    return SearchResult(tuple(candidates), trials, probes, curves)
+    return SearchResult(tuple(candidates), trials, curves, probes=probes)
 
 
 def _candidates(rate: float, state: TrainingState) -> list[Candidate]:

@@ -10,7 +10,6 @@ that the search has not seen, and the lowest mean validation error of these wins
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
@@ -18,7 +17,7 @@ import optuna
 import pandas as pd
 from optuna.trial import TrialState
 
-from mnist_core.candidates import Candidate, Finalist, Hyperparameters, Trial
+from mnist_core.candidates import CHOICES, Candidate, Finalist, Hyperparameters, SearchResult, Trial
 from mnist_core.errors import UserError
 from mnist_core.metrics import percent
 from mnist_core.params import SearchSpace, TunedSearch
@@ -28,27 +27,6 @@ from mnist_core.training.jobs import Cluster
 from mnist_core.training.run import TrainingRun, TrainingSetup, TrainingState
 
 NUM_FINALISTS = 3
-_CHOICES = ("batch_size", "momentum", "weight_decay", "schedule", "shift")
-
-
-@dataclass(frozen=True)
-class TuningResult:
-    """The finalists as candidates, the best first; all trials in their order; every validation error (percent)."""
-
-    candidates: tuple[Candidate, ...]
-    trials: tuple[Trial, ...]
-    finalists: tuple[Finalist, ...]
-    curves: pd.DataFrame
-
-    def to_json(self) -> dict[str, Any]:
-        """Return everything but the curves, ready for JSON, with the best candidate on top."""
-        return {
-            **self.candidates[0].model_dump(exclude_defaults=True),
-            "trials": [trial.model_dump(exclude_defaults=True) for trial in self.trials],
-            "probes": [],
-            "candidates": [candidate.model_dump(exclude_defaults=True) for candidate in self.candidates],
-            "finalists": [finalist.model_dump() for finalist in self.finalists],
-        }
 
 
 def tune(
@@ -60,7 +38,7 @@ def tune(
     epochs: int,
     description: str,
     checkpoints: Checkpoints | None = None,
-) -> TuningResult:
+) -> SearchResult:
     """Search, and let other seeds choose among the best.
 
     Args:
@@ -124,7 +102,7 @@ def create_study(params: TunedSearch, space: SearchSpace) -> optuna.Study:
             sampler = optuna.samplers.QMCSampler(scramble=True, seed=params.seed, warn_asynchronous_seeding=False)
     study = optuna.create_study(sampler=sampler)
     if params.strategy == "qmc":  # it learns what is searched from trials that were told: this one never ran
-        fixed = optuna.trial.FixedTrial(dict.fromkeys(_CHOICES, 0) | {"learning_rate": space.learning_rate.low})
+        fixed = optuna.trial.FixedTrial(dict.fromkeys(CHOICES, 0) | {"learning_rate": space.learning_rate.low})
         _suggest(fixed, space, 1)
         untrained = optuna.create_trial(state=TrialState.PRUNED, params=fixed.params, distributions=fixed.distributions)
         study.add_trial(untrained)
@@ -135,7 +113,7 @@ def _suggest(trial: Any, space: SearchSpace, epochs: int) -> Hyperparameters:
     """Ask for a value of everything; of choices for the place, since not every sampler knows lists."""
     rate = trial.suggest_float("learning_rate", space.learning_rate.low, space.learning_rate.high, log=True)
     chosen = {}
-    for name in _CHOICES:
+    for name in CHOICES:
         choices = getattr(space, name)
         chosen[name] = choices[trial.suggest_int(name, 0, len(choices) - 1)]
     return Hyperparameters(learning_rate=float(f"{rate:.3g}"), epochs=epochs, **chosen)
@@ -245,7 +223,7 @@ def _finalist(index: int, searched: TrainingState, ends: Sequence[TrainingState]
 
 def _choose(
     runs: Sequence[TrainingRun], states: Sequence[TrainingState], finalists: Sequence[Finalist], description: str
-) -> TuningResult:
+) -> SearchResult:
     chosen = sorted(
         (finalist.validation_error, place, finalist)
         for place, finalist in enumerate(finalists)
@@ -272,7 +250,7 @@ def _choose(
         ],
         columns=["trial", "learning_rate", "epoch", "validation_error", "best"],
     )
-    return TuningResult(tuple(candidates), tuple(map(_trial, runs, states)), tuple(finalists), curves)
+    return SearchResult(tuple(candidates), tuple(map(_trial, runs, states)), curves, finalists=tuple(finalists))
 
 
 def _trial(run: TrainingRun, state: TrainingState) -> Trial:

@@ -5,10 +5,14 @@ from typing import ParamSpec, TypeVar
 
 import click
 
+from mnist_core.candidates import SearchResult
+from mnist_core.files.writing import output_file, write_csv, write_json
 from mnist_core.models import ALL_MODELS, framework_and_letter
 from mnist_core.params import Params
+from mnist_core.training.checkpoints import kept
+from mnist_core.training.cluster import open_cluster
 from mnist_core.training.run import TrainingSetup
-from stages.command import PREPARED
+from stages.command import CHECKPOINTS, PLOTS, PREPARED, SEARCH
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,6 +31,29 @@ def cluster_options(function: Callable[P, R]) -> Callable[P, R]:
     return click.option(
         "--scheduler", envvar="MNIST_SCHEDULER", help="Address of a Dask scheduler to use instead of local workers."
     )(function)
+
+
+def run_search(
+    model: str, workers: int | None, scheduler: str | None, find: Callable[..., SearchResult]
+) -> SearchResult:
+    """Search on a cluster, going on where a search was killed, and write data/search/<model>.json and its curves.
+
+    Args:
+        model: its name.
+        workers: see `cluster_options`.
+        scheduler: likewise.
+        find: `search.search` or `tuning.tune`, with all arguments but cluster, description and checkpoints.
+    """
+    with (
+        kept(CHECKPOINTS / f"search-{model}") as checkpoints,
+        output_file(SEARCH / f"{model}.json") as choice_path,
+        output_file(PLOTS / "search" / f"{model}.csv") as curves_path,
+    ):
+        with open_cluster(num_workers=workers, scheduler=scheduler) as cluster:
+            result = find(cluster, description=f"search {model}", checkpoints=checkpoints)
+        write_json(choice_path, {"model": model} | result.to_json())
+        write_csv(result.curves, curves_path)
+    return result
 
 
 def training_setup(model: str, params: Params) -> TrainingSetup:

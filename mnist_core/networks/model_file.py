@@ -34,7 +34,7 @@ class Provenance(Section):
     Attributes:
         model: its name in the report, such as "2d".
         seed: of its initial weights and of the order of the images.
-        learning_rate: of SGD; like the following see `hyperparameters.Hyperparameters`.
+        learning_rate: of SGD; like the following see `candidates.Hyperparameters`.
         data_sha256: `data.dataset.Dataset.sha256` of what it learned from.
     """
 

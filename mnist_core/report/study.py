@@ -8,9 +8,7 @@ import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from mnist_core.candidates import Search, Trial
-
-CHOICES = ("batch_size", "momentum", "weight_decay", "schedule", "shift")
+from mnist_core.candidates import CHOICES, Search, Trial
 
 
 def study_trials(search: Search, curves: pd.DataFrame) -> list[FrozenTrial]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from mnist_core.candidates import Choice, Finalist, Search, read_choice, read_search
+from mnist_core.candidates import CHOICES, Choice, Finalist, Search, read_choice, read_search
 from mnist_core.errors import UserError
 from mnist_core.files.reading import REMEDY
 from mnist_core.models import MODELS, tuned
@@ -43,14 +43,7 @@ class TunedModel:
     figures: dict[str, Markup]
 
 
-HYPERPARAMETER_NAMES = {
-    "learning_rate": "learning rate",
-    "batch_size": "batch size",
-    "momentum": "momentum",
-    "weight_decay": "weight decay",
-    "schedule": "schedule",
-    "shift": "shift",
-}
+HYPERPARAMETER_NAMES = {name: name.replace("_", " ") for name in ("learning_rate", *CHOICES)}
 _LABELS = {
     "search": "Line chart: validation error of every trial of model {} after each epoch.",
     "best": "Line chart: lowest validation error so far of model {} over the epochs of all trials.",

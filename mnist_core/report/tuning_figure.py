@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mnist_core.candidates import Search, read_search
+from mnist_core.candidates import CHOICES, Search, read_search
 from mnist_core.files.reading import read_csv
 from mnist_core.records import CURVE_COLUMNS, TRIAL_COLUMNS, read_confusion
 from mnist_core.report.plotting import (
@@ -25,7 +25,7 @@ from mnist_core.report.plotting import (
     save_figure,
     scale_errors,
 )
-from mnist_core.report.study import CHOICES, first_rung, importances
+from mnist_core.report.study import first_rung, importances
 
 _LEFT_OUT = "#8C8C8C"
 

@@ -195,7 +195,7 @@ def train_until(
         if standing[index] is None and checkpoints and (state := checkpoints.load(run))
     }
     current = [standing[index] or known.get(index) or run.initial_state() for index, run in enumerate(runs)]
-    waiting = {index for index, state in enumerate(current) if not _is_there(state, goals[index])}
+    waiting = {index for index, state in enumerate(current) if not state.needs_no_training_to(goals[index])}
     for index, state in known.items():
         _show(bar, goals[index], 0, state)
         if not bar.disable:
@@ -215,15 +215,11 @@ def train_until(
                 checkpoints.save(runs[index], state)
         for index, state in ended:
             before, current[index] = len(current[index].records), state
-            if not _is_there(state, goals[index]):
+            if not state.needs_no_training_to(goals[index]):
                 waiting.add(index)
             _show(bar, goals[index], before, state)
             bar.set_postfix_str(_standing([*current, *others], len(waiting) + len(jobs), len(others)))
             yield index, state
-
-
-def _is_there(state: TrainingState, goal: int) -> bool:
-    return state.failure is not None or len(state.records) >= goal
 
 
 def _show(bar: Bar, goal: int, epochs_before: int, state: TrainingState) -> None:

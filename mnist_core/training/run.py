@@ -112,10 +112,14 @@ class TrainingState:
         """Epochs after which the network may be used."""
         return len(self.records) if self.failure is None else self.failure.epochs_survived
 
+    def needs_no_training_to(self, epoch: int) -> bool:
+        """Return whether so many epochs are done, or will never be since the run has failed."""
+        return self.failure is not None or len(self.records) >= epoch
+
 
 def is_finished(run: TrainingRun, state: TrainingState) -> bool:
     """Return whether nothing is left to train."""
-    return state.failure is not None or len(state.records) >= run.num_epochs
+    return state.needs_no_training_to(run.num_epochs)
 
 
 def initial_rng(seed: int) -> np.random.Generator:

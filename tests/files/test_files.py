@@ -1,5 +1,4 @@
 import io
-import os
 import struct
 import tracemalloc
 import zipfile
@@ -13,8 +12,6 @@ from mnist_core.errors import UserError, printable
 from mnist_core.files.arrays import read_array, read_arrays
 from mnist_core.files.reading import read_csv, read_json
 from mnist_core.files.writing import write_arrays
-
-HOSTILE_EXAMPLES = int(os.environ.get("HOSTILE_EXAMPLES", "200"))  # `make faults` tries more
 
 
 def test_reads_what_was_written(tmp_path):
@@ -283,7 +280,7 @@ def read_or_refuse(path, read):
     return None
 
 
-@settings(max_examples=HOSTILE_EXAMPLES, deadline=None)  # the machine may be busy
+@settings(max_examples=200, deadline=None)  # the machine may be busy
 @given(st.data())
 def test_damaged_arrays_are_arrays_or_one_line(scratch, data):
     kinds = st.sampled_from(
@@ -300,7 +297,7 @@ def test_damaged_arrays_are_arrays_or_one_line(scratch, data):
     assert array is None or array.dtype.kind in "biufUS"
 
 
-@settings(max_examples=HOSTILE_EXAMPLES, deadline=None)  # the machine may be busy
+@settings(max_examples=200, deadline=None)  # the machine may be busy
 @given(st.data(), st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))
 def test_damaged_archives_are_arrays_or_one_line(scratch, data, compression):
     content = io.BytesIO()

@@ -12,7 +12,6 @@ def shared_cluster(client, monkeypatch):
     def open_cluster(*, num_workers, scheduler):
         return contextlib.nullcontext(client)
 
-    monkeypatch.setattr("stages.search.open_cluster", open_cluster)
-    monkeypatch.setattr("stages.tuning.open_cluster", open_cluster)
+    monkeypatch.setattr("stages.training.open_cluster", open_cluster)
     monkeypatch.setattr("stages.train.open_cluster", open_cluster)
     monkeypatch.setattr("stages.parity.open_cluster", open_cluster)
