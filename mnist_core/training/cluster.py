@@ -26,7 +26,7 @@ from mnist_core.files.writing import scratch_directory
 from mnist_core.training.checkpoints import Checkpoints
 from mnist_core.training.jobs import GO_ON, Cluster, Jobs
 from mnist_core.training.loop import advance
-from mnist_core.training.run import TrainingRun, TrainingState
+from mnist_core.training.run import TrainingRun, TrainingState, is_finished
 from mnist_core.training.worker import ONE_THREAD, versions
 
 SEGMENTS_PER_RUN = 20
@@ -181,7 +181,7 @@ def train_until(
         bar: counts epochs up to `epoch`.
         epoch: None is the end of each run. A state that was kept may be further on.
         states: where the runs stand, None where only `checkpoints` may know.
-        others: states of runs that were left out, for the bar's text.
+        others: states of runs that are no longer trained, for the bar's text.
         checkpoints: see `train_all`.
 
     Yields:
@@ -218,7 +218,8 @@ def train_until(
             if not state.needs_no_training_to(goals[index]):
                 waiting.add(index)
             _show(bar, goals[index], before, state)
-            bar.set_postfix_str(_standing([*current, *others], len(waiting) + len(jobs), len(others)))
+            num_left_out = sum(not is_finished(runs[0], state) for state in others)
+            bar.set_postfix_str(_standing([*current, *others], len(waiting) + len(jobs), num_left_out))
             yield index, state
 
 
@@ -229,10 +230,10 @@ def _show(bar: Bar, goal: int, epochs_before: int, state: TrainingState) -> None
     bar.update(epochs - epochs_before)
 
 
-def _standing(states: Sequence[TrainingState], num_running: int, num_halved: int) -> str:
+def _standing(states: Sequence[TrainingState], num_running: int, num_left_out: int) -> str:
     errors = [error for state in states for record in state.records if (error := record.errors.get("validation"))]
     best = f"best validation error {100 * min(errors):.2f} %, " if errors else ""
-    return f"{best}{num_running} running" + (f", {num_halved} left out" if num_halved else "")
+    return f"{best}{num_running} running" + (f", {num_left_out} left out" if num_left_out else "")
 
 
 def threads_per_job(cluster: Cluster, num_jobs: int) -> int:
