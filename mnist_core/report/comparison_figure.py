@@ -118,10 +118,8 @@ def _draw_bins(axes: Axes, model: ModelDetails) -> None:
     points = np.array([(place.confidence, place.accuracy) for place in filled], float)
     few = np.array([place.count < _FEW for place in filled])
     axes.plot(*points.T, color=ORANGE, linewidth=0.8)
-    for chosen, face in ((points[few], "white"), (points[~few], VERMILLION)):
-        axes.plot(
-            *chosen.T, color=VERMILLION, marker="o", markerfacecolor=face, markersize=4, linestyle="none", clip_on=False
-        )
+    faces = np.where(few, "white", VERMILLION).tolist()
+    axes.scatter(*points.T, s=16, c=faces, edgecolors=VERMILLION, zorder=3, clip_on=False)
 
 
 def _draw_rows(axes: Axes, rows: pd.DataFrame, value: str, styles: list[tuple[str, str]]) -> None:

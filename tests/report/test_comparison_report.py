@@ -69,10 +69,22 @@ class TestFigures:
     def test_empty_bins_are_left_out_and_small_ones_hollow(self):
         figure = draw_reliability(DETAILS)
         assert [axes.get_title(loc="left") for axes in figure.axes] == list(MODELS)
-        _, line, hollow, filled = figure.axes[0].get_lines()
-        assert line.get_xydata().tolist() == [[0.6, 0.4], [0.9, 0.8]]
-        assert (hollow.get_xydata().tolist(), hollow.get_markerfacecolor()) == ([[0.6, 0.4]], "white")
-        assert filled.get_xydata().tolist() == [[0.9, 0.8]]
+        _, line = figure.axes[0].get_lines()
+        (dots,) = figure.axes[0].collections
+        assert line.get_xydata().tolist() == dots.get_offsets().tolist() == [[0.6, 0.4], [0.9, 0.8]]
+        assert dots.get_facecolor().tolist() == [list(mpl.colors.to_rgba(colour)) for colour in ("white", "#D55E00")]
+
+    @pytest.mark.parametrize("count", [1, 1000])
+    def test_panels_have_room_whether_all_bins_are_full_or_none(self, count):
+        models = {
+            name: model.model_copy(
+                update={"reliability": tuple(place.model_copy(update={"count": count}) for place in model.reliability)}
+            )
+            for name, model in DETAILS.models.items()
+        }
+        figure = draw_reliability(DETAILS.model_copy(update={"models": models}))
+        figure.draw_without_rendering()
+        assert min(axes.get_position().width for axes in figure.axes) > 0.15
 
     def test_no_text_is_smaller_than_eight_points(self):
         figures = [draw_intervals(INTERVALS, DETAILS), draw_differences(comparisons(), RULE), draw_reliability(DETAILS)]
