@@ -166,7 +166,7 @@ def as_bytes(result):
 
 
 def test_neither_the_number_of_workers_nor_an_accident_changes_a_byte(client, setup, tmp_path, monkeypatch):
-    """One worker gives what two give; so does a search that was cut off, which trains nothing twice."""
+    """One worker gives what two give; so does a search that was cut off five times, which trains nothing twice."""
     trained = []
     submit = cluster_module.Jobs.submit
 
@@ -178,18 +178,24 @@ def test_neither_the_number_of_workers_nor_an_accident_changes_a_byte(client, se
     expected = as_bytes(tune(client, setup, SEARCH, SPACE, epochs=EPOCHS, description=""))
     monkeypatch.setattr(cluster_module.Jobs, "submit", count)
     checkpoints = Checkpoints(tmp_path)
-    choice, calls = tuning.train_until, []
+    choice = tuning.train_until
 
-    def cut_off(*arguments, **options):
-        calls.append(1)
-        if len(calls) == 4:  # within the second batch
-            raise KeyboardInterrupt
-        return choice(*arguments, **options)
+    def cut_off_at(number):
+        calls = []
+
+        def cut_off(*arguments, **options):
+            calls.append(1)
+            if len(calls) == number:
+                raise KeyboardInterrupt
+            return choice(*arguments, **options)
+
+        return cut_off
 
     with open_cluster(num_workers=1) as one_worker:
-        monkeypatch.setattr(tuning, "train_until", cut_off)
-        with pytest.raises(KeyboardInterrupt):
-            tune(one_worker, setup, SEARCH, SPACE, epochs=EPOCHS, description="", checkpoints=checkpoints)
+        for number in (2, 3, 4, 5, 5):  # at every rung of both batches, and before other seeds choose
+            monkeypatch.setattr(tuning, "train_until", cut_off_at(number))
+            with pytest.raises(KeyboardInterrupt):
+                tune(one_worker, setup, SEARCH, SPACE, epochs=EPOCHS, description="", checkpoints=checkpoints)
         monkeypatch.setattr(tuning, "train_until", choice)
         result = tune(one_worker, setup, SEARCH, SPACE, epochs=EPOCHS, description="", checkpoints=checkpoints)
     assert as_bytes(result) == expected
