@@ -13,7 +13,9 @@ from mnist_core.errors import UserError
 from mnist_core.training import cluster, jobs
 from mnist_core.training.cluster import open_cluster, threads_per_job, train_all
 from mnist_core.training.divergence import Failure
+from mnist_core.training.history import EpochRecord
 from mnist_core.training.jobs import Cluster
+from mnist_core.training.run import TrainingState
 from tests.another_user import answers_to_another_user
 from tests.runs import CNN, begin, content, learning, with_setup
 
@@ -135,6 +137,20 @@ def bars(monkeypatch):
 def test_the_progress_bar_ends_full_though_a_run_diverges(client, run, bars):
     trained(client, [learning(run, learning_rate=1e30), run])
     assert [(bar.total, bar.n) for bar in bars] == [(4, 4)]
+
+
+def test_the_bar_tells_the_best_error_and_who_is_left_out(client, run, bars):
+    """Of three other runs one is left out: one has finished, and one has failed."""
+    records = tuple(EpochRecord(epoch, 1.0, {"validation": 0.5 / epoch}) for epoch in range(1, 5))
+    others = [
+        TrainingState({}, records),
+        TrainingState({}, records[:2]),
+        TrainingState({}, records[:3], Failure("dead", 3)),
+    ]
+    with cluster.progress_bar(run.num_epochs, "") as bar:
+        for _ in cluster.train_until(client, [run], bar=bar, others=others):
+            pass
+    assert bar.postfix == "best validation error 12.50 %, 0 running, 1 left out"
 
 
 def test_whoever_stops_listening_stops_the_training(client, runs, submitted):
