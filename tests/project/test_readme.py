@@ -35,3 +35,10 @@ def test_names_only_targets_of_the_makefile():
 def test_first_two_commands_are_repro_and_test():
     commands = re.findall(r"^(make \w+|dvc \w+|python .*)", README, re.MULTILINE)
     assert commands[:2] == ["make repro", "make test"]
+
+
+def test_the_house_has_every_room():
+    house = re.search(r"```text\n(stages/.*?)```", README, re.DOTALL)[1]
+    rooms = {path.stem for path in (ROOT / "mnist_core").iterdir() if not path.name.startswith("__")}
+    named = set(re.findall(r"[a-z_]+", house))
+    assert rooms - named == set()
