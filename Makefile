@@ -33,7 +33,7 @@ quick: $(READY) ## run the same pipeline on a slice, in minutes, in a copy: the 
 	python -m tools.quick
 
 test: $(READY) ## run the tests, with a real pipeline run on a slice of MNIST
-	python -m pytest --numprocesses 2 --dist loadfile
+	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## check style and types
 	ruff check .
