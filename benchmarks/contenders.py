@@ -12,7 +12,16 @@ import numpy as np
 
 from mnist_core.arrays import IMAGE_SHAPE, NUM_CLASSES, Array
 from mnist_core.models import Framework
-from mnist_core.networks.architectures import Architecture, Convolution, Dense, Flatten, Linear, MaxPooling, operations
+from mnist_core.networks.architectures import (
+    Architecture,
+    Convolution,
+    Dense,
+    Flatten,
+    Linear,
+    MaxPooling,
+    ReLU,
+    operations,
+)
 from mnist_core.networks.initializers import initial_weights
 from mnist_core.registry import build_classifier
 
@@ -88,8 +97,10 @@ def keras_model(architecture: Architecture) -> Any:
             model.add(keras.layers.Flatten())
         elif isinstance(step, Linear):
             model.add(keras.layers.Dense(*step.output_shape))
-        else:
+        elif isinstance(step, ReLU):
             model.add(keras.layers.ReLU())
+        else:
+            raise TypeError(step)
     model.compile(
         optimizer=keras.optimizers.SGD(LEARNING_RATE),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -135,8 +146,10 @@ def torch_model(architecture: Architecture) -> Any:
             layers.append(torch.nn.Flatten())
         elif isinstance(step, Linear):
             layers.append(torch.nn.Linear(*step.kernel_shape))
-        else:
+        elif isinstance(step, ReLU):
             layers.append(torch.nn.ReLU())
+        else:
+            raise TypeError(step)
     return torch.nn.Sequential(*layers)
 
 

@@ -16,7 +16,8 @@ function runNetwork(model, image) {
     const name = `${layer.type}_${counts[layer.type]}`;
     const kernel = model.weights[`${name}.kernel`], bias = model.weights[`${name}.bias`];
     if (layer.type === "dense") value = dense(value, kernel, bias);
-    else value = slide(value, layer, kernel, bias);
+    else if (layer.type === "conv2d" || layer.type === "max_pool2d") value = slide(value, layer, kernel, bias);
+    else throw new Error(`${layer.type} is no layer of this page`);
     if (layer.activation === "relu") value.data = value.data.map((number) => Math.max(number, 0));
     const next = model.architecture[index + 1];
     if (layer.type !== "dense" && !(next && next.type === "max_pool2d")) maps.push(value);

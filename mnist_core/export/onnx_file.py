@@ -14,6 +14,7 @@ from mnist_core.networks.architectures import (
     Flatten,
     Linear,
     MaxPooling,
+    ReLU,
     operations,
     window_padding,
 )
@@ -48,8 +49,10 @@ def save_onnx(path: Path, architecture: Architecture, weights: Weights, input_sh
             builder.add("Flatten", axis=1)
         elif isinstance(step, Linear):
             builder.add("Gemm", builder.weight(f"{step.name}.kernel"), builder.weight(f"{step.name}.bias"))
-        else:
+        elif isinstance(step, ReLU):
             builder.add("Relu")
+        else:
+            raise TypeError(step)
     builder.add("Softmax", axis=1)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(builder.model(input_shape).SerializeToString(deterministic=True))

@@ -119,7 +119,7 @@ def _draw_bins(axes: Axes, model: ModelDetails) -> None:
     few = np.array([place.count < _FEW for place in filled])
     axes.plot(*points.T, color=ORANGE, linewidth=0.8)
     faces = np.where(few, "white", VERMILLION).tolist()
-    axes.scatter(*points.T, s=16, c=faces, edgecolors=VERMILLION, zorder=3, clip_on=False)
+    axes.scatter(points[:, 0], points[:, 1], s=16, c=faces, edgecolors=VERMILLION, zorder=3, clip_on=False)
 
 
 def _draw_rows(axes: Axes, rows: pd.DataFrame, value: str, styles: list[tuple[str, str]]) -> None:

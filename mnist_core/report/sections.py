@@ -7,7 +7,7 @@ stands in `images.py`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, assert_never, get_args
 from xml.etree import ElementTree
 
 import numpy as np
@@ -17,7 +17,7 @@ from mnist_core.candidates import Choice, FailedCandidate, Search, read_choice, 
 from mnist_core.errors import UserError
 from mnist_core.files.reading import REMEDY, read_csv, read_record, read_text
 from mnist_core.models import COLUMNS, framework_and_letter
-from mnist_core.networks.architectures import Architecture, Conv2D, Dense, LayerSpec, parameter_shapes
+from mnist_core.networks.architectures import Architecture, Conv2D, Dense, LayerSpec, MaxPool2D, parameter_shapes
 from mnist_core.params import Params
 from mnist_core.records import (
     COMPARISON_NUMBERS,
@@ -119,8 +119,10 @@ def describe_layer(layer: LayerSpec) -> str:
         stride = f", stride {layer.stride}" if layer.stride > 1 else ""
         text = f"{layer.kernel_size}×{layer.kernel_size} convolution, {layer.filters} filters{stride}"
         text += f", {layer.padding} padding"
-    else:
+    elif isinstance(layer, MaxPool2D):
         return f"{layer.pool_size}×{layer.pool_size} max pooling, stride {layer.stride}, {layer.padding} padding"
+    else:
+        assert_never(layer)
     return text + (", ReLU" if layer.activation == "relu" else "")
 
 
