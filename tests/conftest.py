@@ -73,7 +73,7 @@ def small_project(tmp_path, monkeypatch, prepared):
     quick = params["profiles"]["quick"]
     quick["train"]["seeds"] = [1, 2]
     for framework in ("tensorflow", "numpy"):
-        quick[framework] |= {"batch_size": 20, "epochs": dict.fromkeys("abcd", 3)}
+        quick[framework] |= {"batch_size": 20, "epochs": dict.fromkeys(params["architectures"], 3)}
     yaml.dump(params, tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -40,11 +40,11 @@ def shrink(params):
     profile = params["profiles"]["quick"]
     profile["data"] = {"train": 600, "validation": 200, "test": 200}
     for framework in ("tensorflow", "numpy"):
-        profile[framework]["epochs"] = dict.fromkeys("abcd", 1)
+        profile[framework]["epochs"] = dict.fromkeys(params["architectures"], 1)
     profile["tensorflow"]["search"]["learning_rates"] = [0.1]
     profile["numpy"]["search"] |= {"largest_learning_rate": 0.1, "num_learning_rates": 1}
     profile["tuned"]["search"] |= {"num_batches": 1, "trials_per_batch": 1, "num_rungs": 1}
-    profile["tuned"]["epochs"] = dict.fromkeys("abcd", 1)
+    profile["tuned"]["epochs"] = dict.fromkeys(params["architectures"], 1)
     profile["parity"] |= {"steps": [1, 6], "epochs": 1}
 
 
