@@ -1,5 +1,7 @@
 """Stage `compare`: which differences between the models are real, and what their predictions show beyond the error."""
 
+from itertools import combinations
+
 import click
 
 from mnist_core.comparison import RULE, compare, read_predictions
@@ -39,9 +41,7 @@ def main() -> None:
     comparison = compare({model: mistakes[model] for model in MODELS})
     done = [model for model in MODELS if tuned(model) in mistakes]
     pairs = [(tuned(model), model) for model in done]
-    pairs += [
-        (tuned(f"1{letter}"), tuned(f"2{letter}")) for letter in "abcd" if {f"1{letter}", f"2{letter}"} <= {*done}
-    ]
+    pairs += [(tuned(model), tuned(twin)) for model, twin in combinations(done, 2) if model[1:] == twin[1:]]
     of_tuned = compare(mistakes, pairs=pairs).pairs if pairs else comparison.pairs.iloc[:0]
     details = Details(
         seeds=seeds,

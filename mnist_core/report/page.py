@@ -59,7 +59,7 @@ def build_report(
         dataset=dataset_name(params.data.dataset),
         classes=classes,
         failures=FAILURES,
-        networks=[network_row(letter, params) for letter in "abcd"],
+        networks=[network_row(letter, architecture) for letter, architecture in params.architectures],
         models=[
             model_section(model, params, sources, summary[model], reference[model] if reference else None)
             for model in MODELS
@@ -68,7 +68,7 @@ def build_report(
         lowest=lowest,
         lowest_scores=summary[lowest],
         test_errors_figure=figure(
-            sources.figures / "test_errors.svg", "Line chart of the test error of all eight models after each epoch."
+            sources.figures / "test_errors.svg", "Line chart of the test error of all models after each epoch."
         ),
         comparison=comparison,
         gallery=gallery(sources, lowest, comparison.details.disputed_images),
@@ -85,7 +85,7 @@ def build_report(
         twins=twins_rows(sources.parity, params.active.parity.steps),
         twins_figure=figure(
             sources.figures / "parity.svg",
-            "Four line charts, one for each network: the test error of its TensorFlow and its NumPy twin by epoch.",
+            "Line charts, one for each network: the test error of its TensorFlow and its NumPy twin by epoch.",
         ),
         derivations=render_derivations(sources.derivations, page_directory=page_directory),
     )

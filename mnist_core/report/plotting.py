@@ -235,13 +235,17 @@ def draw_parity(curves: pd.DataFrame) -> Figure:
     Args:
         curves: columns letter, framework, epoch, test_error (percent).
     """
-    figure = Figure(figsize=(WIDTH, 4.2))
-    panels = figure.subplots(2, 2, sharex=True)
+    letters = curves.groupby("letter")
+    num_rows = (len(letters) + 1) // 2
+    figure = Figure(figsize=(WIDTH, 2.1 * num_rows))
+    panels = figure.subplots(num_rows, 2, sharex=True, squeeze=False)
+    for axes in panels.flat[: -len(letters)]:  # the first, where their number is odd: the lowest have the epochs
+        axes.remove()
     looks: dict[str, dict[str, Any]] = {
         "tensorflow": {"color": BLUE},
         "numpy": {"color": VERMILLION, "marker": "o", "markersize": 4, "linestyle": "none", "clip_on": False},
     }
-    for axes, (letter, both) in zip(panels.flat, curves.groupby("letter"), strict=True):
+    for axes, (letter, both) in zip(panels.flat[-len(letters) :], letters, strict=True):
         for framework, name in FRAMEWORK_NAMES.items():
             curve = both[both["framework"] == framework]
             axes.plot(curve["epoch"], curve["test_error"], label=name, **looks[framework])
@@ -250,7 +254,7 @@ def draw_parity(curves: pd.DataFrame) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.supxlabel("epoch", fontsize=9)
     figure.supylabel("test error (%)", fontsize=9)
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
+    figure.legend(*panels[-1, -1].get_legend_handles_labels(), loc="outside upper left", ncols=2)
     return figure
 
 

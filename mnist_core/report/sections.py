@@ -90,23 +90,25 @@ def comparison_section(sources: ReportSources) -> ComparisonSection:
         comparison_paragraph(read_csv(sources.comparisons, COMPARISON_NUMBERS, texts=COMPARISON_TEXTS), details),
         figure(sources.figures / "intervals.svg", "The test error of every model with its interval."),
         figure(sources.figures / "differences.svg", "The difference of every pair of models with its interval."),
-        figure(sources.figures / "reliability.svg", "Eight charts: how often a model is right when it is so sure."),
+        figure(
+            sources.figures / "reliability.svg",
+            "A chart for each model: how often a model is right when it is so sure.",
+        ),
         details,
     )
 
 
 @dataclass(frozen=True)
 class NetworkRow:
-    """One of the four networks: its layers in words and the number of its parameters."""
+    """One of the networks: its layers in words and the number of its parameters."""
 
     letter: str
     layers: list[str]
     num_parameters: int
 
 
-def network_row(letter: str, params: Params) -> NetworkRow:
-    """Describe one of the four networks."""
-    architecture: Architecture = getattr(params.architectures, letter)
+def network_row(letter: str, architecture: Architecture) -> NetworkRow:
+    """Describe one of the networks."""
     num_parameters = int(sum(np.prod(shape) for shape in parameter_shapes(architecture).values()))
     return NetworkRow(letter, [describe_layer(layer) for layer in architecture], num_parameters)
 
