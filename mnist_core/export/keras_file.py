@@ -13,7 +13,7 @@ import mnist_core.tensorflow_nn  # noqa: F401  starts TensorFlow up quietly, bef
 import keras
 
 from mnist_core.arrays import IMAGE_SHAPE, Shape, Weights
-from mnist_core.networks.architectures import Architecture, Convolution, Flatten, Linear, MaxPooling, operations
+from mnist_core.networks.architectures import Architecture, Convolution, Flatten, Linear, MaxPooling, ReLU, operations
 
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip member can carry
 
@@ -60,8 +60,12 @@ def _keras_model(architecture: Architecture, input_shape: Shape) -> keras.Sequen
             layers.append(keras.layers.MaxPooling2D(pool.pool_size, pool.stride, pool.padding, name=step.name))
         elif isinstance(step, Linear):
             layers.append(keras.layers.Dense(*step.output_shape, name=step.name))
+        elif isinstance(step, Flatten):
+            layers.append(keras.layers.Flatten(name=step.name))
+        elif isinstance(step, ReLU):
+            layers.append(keras.layers.ReLU(name=step.name))
         else:
-            layers.append((keras.layers.Flatten if isinstance(step, Flatten) else keras.layers.ReLU)(name=step.name))
+            raise TypeError(step)
     return keras.Sequential([*layers, keras.layers.Softmax(name="probabilities")], name="classifier")
 
 

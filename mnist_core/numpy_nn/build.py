@@ -50,8 +50,10 @@ def layer_of(step: Operation, weights: Weights, module: Any = layers) -> layers.
         layer = module.MaxPool2D(step.spec.pool_size, stride=step.spec.stride, padding=step.spec.padding)
     elif isinstance(step, Flatten):
         layer = module.Flatten()
-    else:
+    elif isinstance(step, ReLU):
         layer = module.ReLU()
+    else:
+        raise TypeError(step)
     return layer
 
 

@@ -222,8 +222,10 @@ def _logits(steps: list[Operation], weights: Tensors, images: Any) -> Any:
             outputs = outputs if step is pooled_early else _max_pool(outputs, step)
         elif isinstance(step, Flatten):
             outputs = tf.reshape(outputs, [-1, *step.output_shape])
-        else:
+        elif isinstance(step, ReLU):
             outputs = tf.nn.relu(outputs)
+        else:
+            raise TypeError(step)
     return outputs
 
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnist_core.arrays import IMAGE_SHAPE
-from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D
+from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D, Operation
+from mnist_core.numpy_nn.build import layer_of
 from mnist_core.numpy_nn.classifier import NumPyClassifier
 from mnist_core.numpy_nn.optimizers import SGD
 from mnist_core.numpy_nn.sequential import Network
@@ -132,6 +133,11 @@ def test_pythons_switch_interval_is_left_as_it_was(monkeypatch):
 def test_a_network_that_does_not_end_in_ten_logits_is_refused():
     with pytest.raises(ValueError, match="10 units"):
         classifier((Dense(9),))
+
+
+def test_an_operation_that_nobody_has_told_it_of_is_an_error():
+    with pytest.raises(TypeError, match="new_1"):
+        layer_of(Operation("new_1", (28, 28, 1), (28, 28, 1)), {})
 
 
 @pytest.mark.parametrize("shape", [(14, 14, 1), (28, 28, 2), (784,)])

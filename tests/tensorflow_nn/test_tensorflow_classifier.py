@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mnist_core.arrays import IMAGE_SHAPE
-from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D
+from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D, Operation
 from mnist_core.tensorflow_nn.classifier import TensorFlowClassifier
 from tests.weights import drawn
 
@@ -183,6 +183,14 @@ class TestSetWeights:
 def test_a_network_that_does_not_end_in_ten_logits_is_refused():
     with pytest.raises(ValueError, match="10 units"):
         classifier((Dense(9),))
+
+
+def test_an_operation_that_nobody_has_told_it_of_is_an_error(monkeypatch):
+    unknown = Operation("new_1", (3, 3, 1), (3, 3, 1))
+    monkeypatch.setattr("mnist_core.tensorflow_nn.classifier.operations", lambda architecture, input_shape: [unknown])
+    network = classifier((Dense(10),), input_shape=(3, 3, 1))
+    with pytest.raises(TypeError, match="new_1"):
+        network.predict_logits(np.zeros((1, 3, 3, 1), np.float32))
 
 
 PROGRAM = """
