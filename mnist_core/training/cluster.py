@@ -231,7 +231,8 @@ def _show(bar: Bar, goal: int, epochs_before: int, state: TrainingState) -> None
 
 
 def _standing(states: Sequence[TrainingState], num_running: int, num_left_out: int) -> str:
-    errors = [error for state in states for record in state.records if (error := record.errors.get("validation"))]
+    of_epochs = [record.errors for state in states for record in state.records]
+    errors = [errors["validation"] for errors in of_epochs if "validation" in errors]
     best = f"best validation error {100 * min(errors):.2f} %, " if errors else ""
     return f"{best}{num_running} running" + (f", {num_left_out} left out" if num_left_out else "")
 

@@ -139,9 +139,11 @@ def test_the_progress_bar_ends_full_though_a_run_diverges(client, run, bars):
     assert [(bar.total, bar.n) for bar in bars] == [(4, 4)]
 
 
-def test_the_bar_tells_the_best_error_and_who_is_left_out(client, run, bars):
+@pytest.mark.parametrize("smallest", [0.125, 0.0])
+def test_the_bar_tells_the_best_error_and_who_is_left_out(client, run, bars, smallest):
     """Of three other runs one is left out: one has finished, and one has failed."""
-    records = tuple(EpochRecord(epoch, 1.0, {"validation": 0.5 / epoch}) for epoch in range(1, 5))
+    errors = [0.5, 0.25, 0.2, smallest]
+    records = tuple(EpochRecord(epoch, 1.0, {"validation": error}) for epoch, error in enumerate(errors, start=1))
     others = [
         TrainingState({}, records),
         TrainingState({}, records[:2]),
@@ -150,7 +152,7 @@ def test_the_bar_tells_the_best_error_and_who_is_left_out(client, run, bars):
     with cluster.progress_bar(run.num_epochs, "") as bar:
         for _ in cluster.train_until(client, [run], bar=bar, others=others):
             pass
-    assert bar.postfix == "best validation error 12.50 %, 0 running, 1 left out"
+    assert bar.postfix == f"best validation error {100 * smallest:.2f} %, 0 running, 1 left out"
 
 
 def test_whoever_stops_listening_stops_the_training(client, runs, submitted):
