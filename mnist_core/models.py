@@ -47,6 +47,11 @@ def framework_and_letter(name: str) -> tuple[Framework, str]:
     return ALL_MODELS[name]
 
 
+def are_twins(model: str, other: str) -> bool:
+    """Return whether two models are the same network, under the same protocol, in the two frameworks."""
+    return model != other and model[1:] == other[1:]
+
+
 def protocol_of(name: str) -> Protocol:
     """Return the protocol of a model, by its name."""
     return "tuned" if name in TUNED else "report"

@@ -11,7 +11,7 @@ from mnist_core.details import disputed_images, model_details
 from mnist_core.errors import UserError
 from mnist_core.files.reading import REMEDY
 from mnist_core.files.writing import output_file, write_csv, write_text
-from mnist_core.models import MODELS, tuned
+from mnist_core.models import MODELS, are_twins, tuned
 from mnist_core.records import Details, evaluated_models, read_scores
 from stages.command import METRICS, PARAMS, PREDICTIONS, PREPARED, SCORES, StageCommand
 
@@ -41,7 +41,7 @@ def main() -> None:
     comparison = compare({model: mistakes[model] for model in MODELS})
     done = [model for model in MODELS if tuned(model) in mistakes]
     pairs = [(tuned(model), model) for model in done]
-    pairs += [(tuned(model), tuned(twin)) for model, twin in combinations(done, 2) if model[1:] == twin[1:]]
+    pairs += [(tuned(model), tuned(twin)) for model, twin in combinations(done, 2) if are_twins(model, twin)]
     of_tuned = compare(mistakes, pairs=pairs).pairs if pairs else comparison.pairs.iloc[:0]
     details = Details(
         seeds=seeds,

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from mnist_core.files.reading import read_csv, read_record
-from mnist_core.models import MODELS, framework_and_letter
+from mnist_core.models import MODELS, are_twins, framework_and_letter
 from mnist_core.records import (
     COMPARISON_NUMBERS,
     COMPARISON_TEXTS,
@@ -82,7 +82,7 @@ def draw_differences(comparisons: pd.DataFrame, rule: ComparisonRule) -> Figure:
     pairs = list(comparisons[["model", "other"]].itertuples(index=False, name=None))
     axes.set_yticks(range(len(pairs)), [f"{model} \N{MINUS SIGN} {other}" for model, other in pairs])
     for tick, (model, other) in zip(axes.get_yticklabels(), pairs, strict=True):
-        tick.set_fontweight("bold" if model[1:] == other[1:] else "normal")
+        tick.set_fontweight("bold" if are_twins(model, other) else "normal")
     axes.set_xscale("symlog", linthresh=1, linscale=1.5)
     axes.xaxis.set_major_locator(FixedLocator([-50, -20, -10, -5, -2, -1, -0.5, 0, 0.5, 1, 2, 5, 10, 20, 50]))
     axes.xaxis.set_minor_locator(NullLocator())

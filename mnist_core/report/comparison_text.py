@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from mnist_core.models import are_twins
 from mnist_core.records import Details
 
 
@@ -45,7 +46,7 @@ _MEANINGS = {
 
 def _about_twins(pairs: Sequence[dict[Any, Any]]) -> list[str]:
     """Say of each pair of twins, networks of one letter, whether they differ though they should not."""
-    twins = [pair for pair in pairs if pair["model"][1:] == pair["other"][1:]]
+    twins = [pair for pair in pairs if are_twins(pair["model"], pair["other"])]
     by_verdict = {verdict: [pair for pair in twins if pair["verdict"] == verdict] for verdict in _MEANINGS}
     sentences = [
         "Twins are the same network in TensorFlow and in NumPy, each with the learning rate and the epochs of its own"
