@@ -37,6 +37,11 @@ onload = () => {
     const answers = seen && models.map((model) => runNetwork(model, seen).probabilities);
     return {seen: seen && Array.from(seen), answers};
   });
+  try {
+    runNetwork({architecture: [{type: "avg_pool2d", pool_size: 2, stride: 2, padding: "same"}], weights: {}}, []);
+  } catch (error) {
+    found.push(error.message);
+  }
   document.documentElement.textContent = "RESULT" + JSON.stringify(found) + "END";
 };
 </script>"""
@@ -140,6 +145,7 @@ def compare(directory, page, mnist_directory, tmp_path):
     seen = np.array([to_mnist(picture) for picture in pictures])
     found, asked = open_page(with_probe(page, pictures), tmp_path / "probe")
     assert asked == []
+    assert found.pop() == "avg_pool2d is no layer of this page"  # rather than taken for a convolution
     np.testing.assert_array_equal(np.array([one["seen"] for one in found], np.uint8).reshape(-1, 28, 28), seen)
     ties = 0
     names = list(json.loads((directory / RECORD).read_text()))

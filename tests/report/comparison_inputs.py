@@ -1,4 +1,4 @@
-"""A made-up comparison of all models, in the formats of stage compare, for the tests of what is made of it."""
+"""A made-up comparison of all eight models, in the formats of stage compare, for the tests of what is made of it."""
 
 import itertools
 
@@ -34,10 +34,10 @@ DETAILS = Details(
 INTERVALS = pd.DataFrame([(model, 2.0, 1.5, 2.5) for model in MODELS], columns=["model", "test_error", "low", "high"])
 
 
-def comparisons(models=MODELS, **verdicts):
+def comparisons(**verdicts):
     """All pairs of models: different by a point, but for the pairs in `verdicts`, such as v1a_2a="alike"."""
     rows = []
-    for model, other in itertools.combinations(models, 2):
+    for model, other in itertools.combinations(MODELS, 2):
         verdict = verdicts.get(f"v{model}_{other}", "different")
         difference = 1.0 if verdict == "different" else -0.04
         row = {"model": model, "other": other, "difference": difference, "verdict": verdict}
@@ -46,8 +46,7 @@ def comparisons(models=MODELS, **verdicts):
     return pd.DataFrame(rows)
 
 
-LETTERS = [model[1:] for model in MODELS if model[0] == "1"]
-TWINS = {f"v1{letter}_2{letter}": "alike" for letter in LETTERS}
+TWINS = {"v1a_2a": "alike", "v1b_2b": "alike", "v1c_2c": "alike", "v1d_2d": "alike"}
 
 
 def write_comparison_inputs(metrics):

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from mnist_core.errors import UserError
-from mnist_core.models import MODELS
 from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D
 from mnist_core.networks.model_file import save_model
 from mnist_core.params import Params, load_params
@@ -143,7 +142,7 @@ def test_images_figures_and_tables_speak_to_those_who_do_not_see_them(page):
     for attributes, _ in page.find("svg"):
         assert attributes.get("aria-hidden") == "true" or (attributes["role"] == "img" and attributes["aria-label"])
     labels = [attributes["aria-label"] for attributes, _ in page.find("svg") if "aria-label" in attributes]
-    assert len(labels) == len(MODELS) * 3 + 5
+    assert len(labels) == 8 * 3 + 5
     assert len(set(labels)) == len(labels)
     assert len(page.find("table")) == len(page.find("caption")) + 1  # the one table of the derivations has none
     assert all("scope" in attributes for attributes, _ in page.find("th"))
@@ -151,7 +150,7 @@ def test_images_figures_and_tables_speak_to_those_who_do_not_see_them(page):
 
 def test_every_model_has_the_five_parts_of_the_report(page):
     headings = [text for attributes, text in page.find("h4") if attributes["id"].startswith("model-")]
-    assert len(headings) == len(MODELS) * 5
+    assert len(headings) == 8 * 5
     assert headings[:5] == [
         "(i) Hyperparameters",
         "(ii) Training and test error through training",
@@ -169,8 +168,8 @@ def test_the_error_table_sets_ours_beside_the_published_values(page):
         "TensorFlow",
         "1a P1:a 7.51 ± 0.05 7.62 3.755 ± 0.012 6.973",
     ]
-    of_numpy = table[table.index("NumPy") + 1 :]
-    assert of_numpy[2:4] == [
+    assert table[7] == "NumPy"
+    assert table[10:] == [
         "2c P2:d 1.71 ± 0.05 5.55 0.855 ± 0.012 3.933",
         "2d P2:e 1.04 ± 0.05 none 0.520 ± 0.012 none",
     ]
@@ -186,7 +185,7 @@ def test_the_search_shows_what_failed_and_what_was_probed(page, html):
     assert "The report of 2017 chose learning rate 0.001 on a loss summed over the batch and\n107 epochs." in html
     assert "The report of 2017 chose learning rate 0.1 and\n85 epochs." in html
     assert "get the same answer.\n10 does not learn, 1 learns.\n" in html
-    assert html.count("Non-finite: a loss or weight is NaN or infinite.") == len(MODELS) // 2  # all in NumPy
+    assert html.count("Non-finite: a loss or weight is NaN or infinite.") == 4  # the models of which a trial was
 
 
 def test_a_best_rate_that_failed_in_final_training_is_named_and_not_shown_as_chosen(html):
@@ -276,9 +275,9 @@ def test_a_slice_and_another_data_set_are_called_so(root):
     text = (root / "params.yaml").read_text().replace("dataset: mnist #", "dataset: fashion_mnist #")
     (root / "params.yaml").write_text(text)
     fashion = build(root)
-    assert "classifiers on Fashion-MNIST" in fashion
+    assert "Eight classifiers on Fashion-MNIST" in fashion
     page = Page(fashion)
-    assert "2d P2:e 1.04 ± 0.05 0.520 ± 0.012" in rows(page, "Error table")
+    assert rows(page, "Error table")[10] == "2d P2:e 1.04 ± 0.05 0.520 ± 0.012"
     alts = [attributes["alt"] for attributes, _ in page.find("img")]
     assert alts[0] == "Test image 0, labelled T-shirt/top, taken for Dress"
     assert "Weights of Ankle boot of model 1a" in alts

@@ -1,6 +1,5 @@
 import json
 import shutil
-from math import comb
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +17,12 @@ from tests.records import SCORES
 
 ROOT = Path(__file__).parents[2]
 OUTPUTS = ("metrics/intervals.csv", "metrics/comparisons.csv", "metrics/details.json")
-NUM_WRONG = {"a": 30, "b": 3, "c": 2}  # of the 40 test images, with each seed; of the other networks 1
+NUM_WRONG = {"a": 30, "b": 3, "c": 2, "d": 1}  # of the 40 test images, with each seed
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch, prepared):
-    """What `compare` reads: prepared images, and predictions and scores of all models."""
+    """What `compare` reads: prepared images, and predictions and scores of all eight models."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(prepared, "data/prepared")
     shutil.copy(ROOT / "params.yaml", "params.yaml")
@@ -32,8 +31,7 @@ def project(tmp_path, monkeypatch, prepared):
     labels = load_split(prepared, "test").labels
     for model, (_, letter) in MODELS.items():
         predicted = np.tile(labels, (2, 1))
-        wrong = predicted[:, : NUM_WRONG.get(letter, 1)]
-        wrong[...] = (wrong + 1) % 10
+        predicted[:, : NUM_WRONG[letter]] = (predicted[:, : NUM_WRONG[letter]] + 1) % 10
         write_predictions(model, np.eye(10, dtype=np.float32)[predicted], [1, 2])
         Path(f"data/scores/{model}.json").write_text(json.dumps(SCORES))
     return tmp_path
@@ -48,9 +46,9 @@ def test_writes_intervals_pairs_and_details(project):
     assert CliRunner().invoke(main, [], catch_exceptions=False).exit_code == 0
     intervals = pd.read_csv("metrics/intervals.csv")
     assert intervals.model.tolist() == list(MODELS)
-    assert intervals.test_error[:4].tolist() == [75, 7.5, 5, 2.5]
+    assert intervals.test_error.tolist() == [75, 7.5, 5, 2.5] * 2
     pairs = pd.read_csv("metrics/comparisons.csv").set_index(["model", "other"])
-    assert len(pairs) == comb(len(MODELS), 2)
+    assert len(pairs) == 28
     assert pairs.index.is_monotonic_increasing
     assert pairs.loc[("1a", "1b"), ["difference", "verdict"]].tolist() == [67.5, "different"]
     assert pairs.loc[("1b", "2b"), ["difference", "verdict"]].tolist() == [0, "alike"]
@@ -60,6 +58,24 @@ def test_writes_intervals_pairs_and_details(project):
     assert details.models["2d"].first_half_error == 5
     assert details.models["2d"].optimism == 0.25
     assert list(details.models) == list(MODELS)
+
+
+def test_tuned_models_are_compared_with_the_reports_and_twins_with_each_other(project):
+    for letter in "bd":
+        for number in "12":
+            for directory, suffix in (("predictions", "npz"), ("scores", "json")):
+                source = Path(f"data/{directory}/{number}{letter}.{suffix}")
+                shutil.copy(source, source.with_name(f"{number}{letter}_tuned.{suffix}"))
+    assert CliRunner().invoke(main, [], catch_exceptions=False).exit_code == 0
+    pairs = pd.read_csv("metrics/tuned_comparisons.csv")
+    assert sorted(zip(pairs.model, pairs.other, strict=True)) == [
+        ("1b_tuned", "1b"),
+        ("1b_tuned", "2b_tuned"),
+        ("1d_tuned", "1d"),
+        ("1d_tuned", "2d_tuned"),
+        ("2b_tuned", "2b"),
+        ("2d_tuned", "2d"),
+    ]
 
 
 def test_same_input_gives_the_same_bytes(project):

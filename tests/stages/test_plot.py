@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from mnist_core.models import MODELS
 from stages.plot import main
 from tests.records import SCORES
-from tests.report.comparison_inputs import LETTERS, write_comparison_inputs
+from tests.report.comparison_inputs import write_comparison_inputs
 
 ROOT = Path(__file__).parents[2]
 REMEDY = "run `dvc repro` to write it again"
@@ -18,7 +18,7 @@ REMEDY = "run `dvc repro` to write it again"
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """What `plot` reads: curves, confusion counts, search records and the comparison of all models."""
+    """What `plot` reads: curves, confusion counts, search records and the comparison of all eight models."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", "params.yaml")
     for directory in ("plots/curves", "plots/confusion", "plots/search", "data/search", "data/models"):
@@ -40,7 +40,7 @@ def project(tmp_path, monkeypatch):
         )
     rows = [f"{model},{epoch},{5 / epoch}" for model in MODELS for epoch in (1, 2)]
     Path("plots/test_errors.csv").write_text("\n".join(["model,epoch,test_error", *rows, ""]))
-    twins = [f"{letter},{framework},1,5.0" for letter in LETTERS for framework in ("tensorflow", "numpy")]
+    twins = [f"{letter},{framework},1,5.0" for letter in "abcd" for framework in ("tensorflow", "numpy")]
     Path("plots/parity.csv").write_text("\n".join(["letter,framework,epoch,test_error", *twins, ""]))
     Path("metrics").mkdir()
     write_comparison_inputs(Path("metrics"))
