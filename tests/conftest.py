@@ -43,12 +43,12 @@ def pytest_runtest_setup(item):
             fail_or_skip(f"needs {name} on the PATH (Debian: apt install {_PACKAGES.get(name, name)})")
 
 
+_PACKAGES = {"pdftotext": "poppler-utils"}
+
+
 def pytest_collection_modifyitems(items):
     """Files that run whole pipelines come first: at the end, one of them would keep one process busy alone."""
     items.sort(key=lambda item: item.path.parent.name not in ("project", "tools", "faults"))
-
-
-_PACKAGES = {"pdftotext": "poppler-utils"}
 
 
 @pytest.fixture(scope="session")

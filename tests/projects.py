@@ -26,9 +26,15 @@ def environment(**more):
     return kept | more
 
 
-def run(directory, *command, check=True):
+def run(directory, *command, check=True, variables=()):
     result = subprocess.run(
-        command, cwd=directory, env=environment(), capture_output=True, text=True, errors="replace", check=False
+        command,
+        cwd=directory,
+        env=environment(**dict(variables)),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
     )
     assert not check or result.returncode == 0, f"{command}: {result.stdout}\n{result.stderr}"
     return result
