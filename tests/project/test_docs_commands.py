@@ -34,6 +34,8 @@ COMMANDS = {
     "make setup": MACHINE,
     "make bench": MINUTES,
     "make experiments": EXPERIMENTS,
+    "git tag -a model-2d@v1.0.0": "run in tests/project/test_artifacts.py",
+    "dvc artifacts get URL model-2d": "run in tests/project/test_artifacts.py",
     "make restore": "its lines are run in tests/project/test_pipeline.py",
     "source .venv/bin/activate": MACHINE,
     ". .venv/bin/activate": MACHINE,
