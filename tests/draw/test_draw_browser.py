@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mnist_core.draw.page import LARGEST_PAGE, build_page
+from mnist_core.models import tuned
 from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D
 from mnist_core.networks.initializers import initial_weights
 from mnist_core.networks.model_file import load_model, save_model
@@ -34,7 +35,8 @@ onload = () => {
   const found = pictures.map(({height, width, rgba}) => {
     const bytes = Uint8Array.from(atob(rgba), (character) => character.charCodeAt(0));
     const seen = toMnist(bytes, height, width);
-    const answers = seen && models.map((model) => runNetwork(model, seen).probabilities);
+    const answers = seen && Object.fromEntries(
+      models.map((model) => [model.name, runNetwork(model, seen).probabilities]));
     return {seen: seen && Array.from(seen), answers};
   });
   try {
@@ -148,13 +150,14 @@ def compare(directory, page, mnist_directory, tmp_path):
     assert found.pop() == "avg_pool2d is no layer of this page"  # rather than taken for a convolution
     np.testing.assert_array_equal(np.array([one["seen"] for one in found], np.uint8).reshape(-1, 28, 28), seen)
     ties = 0
-    names = list(json.loads((directory / RECORD).read_text()))
-    for index, name in enumerate(names):
+    names = json.loads((directory / RECORD).read_text())
+    assert list(found[0]["answers"]) == [name for name in names if tuned(name) not in names]  # the better of two
+    for name in found[0]["answers"]:
         architecture, weights = load_model(directory / f"{name}.npz")
         logits = build_classifier("numpy", architecture, weights).predict_logits(scaled(seen)).astype(np.float64)
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         expected = powers / powers.sum(axis=1, keepdims=True)
-        answers = np.array([one["answers"][index] for one in found])
+        answers = np.array([one["answers"][name] for one in found])
         # float32 logits of magnitude 10 or so, summed in another order: 1e-5 relative to 1
         np.testing.assert_allclose(answers, expected, atol=1e-4)
         two = np.sort(expected, axis=1)[:, -2:]
