@@ -12,8 +12,8 @@ from mnist_core.models import ALL_MODELS, MODELS
 ROOT = Path(__file__).parents[2]
 LARGEST_TEST_ERROR = {"a": 7.8, "b": 2.3, "c": 2.2, "d": 1.25}  # percent, mean over the seeds
 LARGEST_GAP_BETWEEN_TWINS = 0.35  # percentage points
-# The aim is 0.90 for c and 0.70 for d, which the protocol has not reached yet: docs/tuned.md.
-LARGEST_TUNED_TEST_ERROR = {"a": 7.5, "b": 1.30, "c": 1.10, "d": 0.90}
+LARGEST_TUNED_TEST_ERROR = {"a": 7.5, "b": 1.30, "c": 0.90, "d": 0.70}
+REACHED_SO_FAR = {"c": 1.10, "d": 0.90}  # by the two that miss their limit
 LARGEST_GAP_BETWEEN_TUNED_TWINS = 0.15
 
 
@@ -38,12 +38,26 @@ def test_the_summary_has_the_eight_models(summary):
     assert set(MODELS) <= set(summary) <= set(ALL_MODELS)
 
 
-@pytest.mark.parametrize("letter", "abcd")
+def tuned_errors(summary, letter):
+    return [summary[f"{number}{letter}_tuned"]["test_error"] for number in "12"]
+
+
+_MISSED = pytest.mark.xfail(reason="the tuned protocol misses this limit with so few epochs: docs/tuned.md")
+
+
+@pytest.mark.parametrize("letter", ["a", "b", pytest.param("c", marks=_MISSED), pytest.param("d", marks=_MISSED)])
 def test_the_tuned_protocol_keeps_what_it_promises(summary, letter):
-    errors = [summary[name]["test_error"] for name in (f"1{letter}_tuned", f"2{letter}_tuned") if name in summary]
-    if len(errors) < 2:
-        pytest.skip("the tuned protocol's results are not committed yet")
-    assert max(errors) <= LARGEST_TUNED_TEST_ERROR[letter]
+    assert max(tuned_errors(summary, letter)) <= LARGEST_TUNED_TEST_ERROR[letter]
+
+
+@pytest.mark.parametrize("letter", REACHED_SO_FAR)
+def test_the_tuned_protocol_does_not_fall_behind_what_it_has_reached(summary, letter):
+    assert max(tuned_errors(summary, letter)) <= REACHED_SO_FAR[letter]
+
+
+@pytest.mark.parametrize("letter", "abcd")
+def test_tuned_twins_agree(summary, letter):
+    errors = tuned_errors(summary, letter)
     assert max(errors) - min(errors) <= LARGEST_GAP_BETWEEN_TUNED_TWINS
 
 
