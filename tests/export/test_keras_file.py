@@ -11,10 +11,9 @@ import keras
 import numpy as np
 import pytest
 
-from mnist_core.export import keras_file
 from mnist_core.export.keras_file import save_keras
 from mnist_core.metrics import softmax
-from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D, Operation
+from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D
 from mnist_core.networks.initializers import initial_weights
 from mnist_core.networks.model_file import save_model
 from mnist_core.tensorflow_nn.classifier import TensorFlowClassifier
@@ -38,14 +37,6 @@ def test_keras_predicts_what_our_network_predicts(tmp_path, architecture):
     model = keras.saving.load_model(path)
     expected = softmax(network.predict_logits(images / np.float32(255)))
     np.testing.assert_allclose(model.predict(images, verbose=0), expected, rtol=1e-4, atol=1e-5)
-
-
-def test_an_operation_that_nobody_has_told_it_of_is_an_error(tmp_path, monkeypatch):
-    unknown = Operation("new_1", (28, 28, 1), (28, 28, 1))
-    monkeypatch.setattr(keras_file, "operations", lambda architecture, input_shape: [unknown])
-    with pytest.raises(TypeError, match="new_1"):
-        save_keras(tmp_path / "model.keras", (), {})
-    assert not list(tmp_path.iterdir())
 
 
 PROGRAM = """

@@ -5,10 +5,9 @@ import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from mnist_core.export import onnx_file
 from mnist_core.export.onnx_file import save_onnx
 from mnist_core.metrics import softmax
-from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D, Operation
+from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D
 from mnist_core.networks.initializers import initial_weights
 from mnist_core.registry import build_classifier
 
@@ -37,11 +36,3 @@ def test_onnx_predicts_what_our_network_predicts(tmp_path, architecture):
     (found,) = ReferenceEvaluator(model).run(None, {"images": images})
     logits = build_classifier("numpy", architecture, weights).predict_logits(images / np.float32(255))
     np.testing.assert_allclose(found, softmax(logits), rtol=1e-4, atol=1e-5)  # float32, summed in another order
-
-
-def test_an_operation_that_nobody_has_told_it_of_is_an_error(tmp_path, monkeypatch):
-    unknown = Operation("new_1", (28, 28, 1), (28, 28, 1))
-    monkeypatch.setattr(onnx_file, "operations", lambda architecture, input_shape: [unknown])
-    with pytest.raises(TypeError, match="new_1"):
-        save_onnx(tmp_path / "model.onnx", (), {})
-    assert not list(tmp_path.iterdir())

@@ -3,15 +3,14 @@
 import shlex
 
 from tests.project.pages import commands
-from tests.projects import ROOT, run
+from tests.projects import ROOT, make_repository, run
 
 
 def test_a_tagged_model_is_served_to_other_projects(tmp_path):
     tag, get = (line for line in commands("README.md") if "model-2d" in line)
     ours, other = tmp_path / "ours", tmp_path / "other"
     run(tmp_path, "git", "clone", "--quiet", str(ROOT), str(ours))
-    run(ours, "git", "config", "user.name", "test")
-    run(ours, "git", "config", "user.email", "test@example.invalid")
+    make_repository(ours)  # it is one already; this names the author of the tag
     run(ours, *shlex.split(tag))
     other.mkdir()
     run(other, *shlex.split(get.replace("URL", str(ours))))
