@@ -13,13 +13,16 @@ from mnist_core.arrays import Array
 _SVG_NAMESPACE = "{http://www.w3.org/2000/svg}"
 _XLINK_HREF = "{http://www.w3.org/1999/xlink}href"
 _REFERENCE_PATTERN = re.compile(r"url\(#([^)]+)\)")
+_PLACES = {"d", "x", "y"}  # not transform: its factors are small numbers
+_LONG_DECIMAL = re.compile(r"-?\d+\.\d{3,}")
 
 
 def inline_svg(source: str, *, prefix: str, label: str) -> Markup:
     """Turn an SVG file into an element for an HTML page that holds many of them.
 
     Prolog, metadata and style sheets go (a style sheet would apply to the whole page); identifiers that nothing refers
-    to go; the others get `prefix`, so that figures do not take each other's clip paths and markers.
+    to go; the others get `prefix`, so that figures do not take each other's clip paths and markers. Places are rounded to
+    hundredths of a point, which nobody sees and which makes a page of fifty figures a tenth smaller.
 
     Args:
         source: text of the SVG file.
@@ -43,6 +46,8 @@ def inline_svg(source: str, *, prefix: str, label: str) -> Markup:
             identifier = attributes.pop("id")
             if identifier in references:
                 attributes["id"] = prefix + identifier
+        for name in _PLACES & attributes.keys():
+            attributes[name] = _short(attributes[name])
         element.attrib.clear()
         element.attrib.update(attributes)
     for name in ("width", "height", "version"):
@@ -56,6 +61,11 @@ def inline_svg(source: str, *, prefix: str, label: str) -> Markup:
 
 def _prefixed(value: str, prefix: str) -> str:
     return _REFERENCE_PATTERN.sub(rf"url(#{prefix}\1)", value)
+
+
+def _short(places: str) -> str:
+    """Return a list of places, or a path, with two decimals and single spaces."""
+    return " ".join(_LONG_DECIMAL.sub(lambda match: f"{float(match[0]):.2f}", places).split())
 
 
 def _drop(element: ElementTree.Element, tags: set[str]) -> None:

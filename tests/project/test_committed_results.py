@@ -61,6 +61,10 @@ def test_tuned_twins_agree(summary, letter):
     assert max(errors) - min(errors) <= LARGEST_GAP_BETWEEN_TUNED_TWINS
 
 
+def test_the_report_page_is_under_three_megabytes(committed):
+    assert len(committed("plots/report.html").encode()) < 3e6
+
+
 def test_the_page_of_the_benchmark_shows_the_committed_results(committed):
     page = committed("docs/benchmarks.md")
     names = subprocess.run(

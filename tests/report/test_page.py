@@ -378,6 +378,16 @@ def test_svg_figures_do_not_share_identifiers_or_styles():
     )
 
 
+def test_places_in_svg_figures_have_two_decimals_and_factors_all_of_theirs():
+    source = (
+        '<svg xmlns="http://www.w3.org/2000/svg"><path d="M 1.234567 -0.125 \nL 2.5 300 "/>'
+        '<g transform="translate(1.234567 0) scale(0.015625)"><text x="10.987654" y="0.5"/></g></svg>'
+    )
+    svg = inline_svg(source, prefix="", label="")
+    assert '<path d="M 1.23 -0.12 L 2.5 300" />' in svg
+    assert '<g transform="translate(1.234567 0) scale(0.015625)"><text x="10.99" y="0.5" /></g>' in svg
+
+
 def test_derivations_move_below_the_section_heading(html):
     assert "Title of the document" not in html
     assert '<h3 id="derivations-one--two">One &amp; two</h3>' in html
