@@ -42,6 +42,22 @@ class TunedModel:
     importances: dict[str, float]
     figures: dict[str, Markup]
 
+    @property
+    def left_out(self) -> int | None:
+        """The epoch after which the search left this trial out; None if it trained to the end."""
+        epochs = self.search.trials[self.finalist.trial].epochs
+        return epochs if epochs < self.choice.epochs else None
+
+    @property
+    def search_error(self) -> str:
+        """The validation error in the search, percent, with its epoch if that is not the last."""
+        return f"{self.finalist.search_error:.2f}" + (f" (epoch {self.left_out})" if self.left_out else "")
+
+    @property
+    def difference(self) -> str:
+        """What other seeds took back, points; nothing can be said of a trial that was left out."""
+        return "-" if self.left_out else f"{self.finalist.difference:+.2f}"
+
 
 HYPERPARAMETER_NAMES = {name: name.replace("_", " ") for name in ("learning_rate", *CHOICES)}
 _LABELS = {
@@ -102,7 +118,8 @@ def tuned_markdown(models: Sequence[TunedModel]) -> str:
     tables = (
         ("What was chosen", [*names, "epochs"], _chosen),
         (
-            "Errors in percent; the difference is what other seeds took back from the search's best, in points",
+            "Errors in percent; the difference is what other seeds took back from the search, in points, unless the trial"
+            " was left out there",
             [
                 "validation, search",
                 "validation, other seeds",
@@ -134,9 +151,9 @@ def _chosen(model: TunedModel) -> list[str]:
 
 def _errors(model: TunedModel) -> list[str]:
     return [
-        f"{model.finalist.search_error:.2f}",
+        model.search_error,
         f"{model.choice.validation_error:.2f}",
-        f"{model.finalist.difference:+.2f}",
+        model.difference,
         f"{model.scores.train_error:.3f}",
         f"{model.scores.test_error:.2f} ± {model.scores.test_error_std:.2f}",
         f"{model.report_scores.test_error:.2f}",

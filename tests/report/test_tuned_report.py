@@ -1,6 +1,7 @@
 """What is shown of the tuned protocol: the page's section, metrics/tuned.md, the figures and the study for Optuna."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from optuna.trial import TrialState
@@ -49,6 +50,15 @@ def test_the_markdown_has_the_numbers_of_the_files(models):
     assert "| 2b | 0.05 | 50 | 0.9 | 0 | cosine | 1 | 6 |" in text
     assert "| 2b | 1.80 | 1.95 | +0.15 | 0.125 | 1.30 ± 0.05 | 1.98 |" in text
     assert tuned_markdown([]) == "No model of the tuned protocol has been trained yet: run `make tuned`.\n"
+
+
+def test_the_error_of_a_trial_that_was_left_out_is_of_another_epoch(models):
+    """Trial 1 trained all 6 epochs of the search, trial 3 two of them."""
+    (model,) = models
+    assert (model.search_error, model.difference) == ("1.80", "+0.15")
+    left_out = replace(model, finalist=model.finalist.model_copy(update={"trial": 3}))
+    assert (left_out.search_error, left_out.difference) == ("1.80 (epoch 2)", "-")
+    assert "| 2b | 1.80 (epoch 2) | 1.95 | - | 0.125 |" in tuned_markdown([left_out])
 
 
 def test_the_page_has_a_section_if_there_is_something_to_show(root, models):
