@@ -21,8 +21,8 @@ def inline_svg(source: str, *, prefix: str, label: str) -> Markup:
     """Turn an SVG file into an element for an HTML page that holds many of them.
 
     Prolog, metadata and style sheets go (a style sheet would apply to the whole page); identifiers that nothing refers
-    to go; the others get `prefix`, so that figures do not take each other's clip paths and markers. Places are rounded to
-    hundredths of a point, which nobody sees and which makes a page of fifty figures a tenth smaller.
+    to go; the others get `prefix`, so that figures do not take each other's clip paths and markers. Places are rounded
+    to hundredths of a point, which nobody sees and which makes a page of fifty figures a tenth smaller.
 
     Args:
         source: text of the SVG file.

@@ -118,8 +118,8 @@ def tuned_markdown(models: Sequence[TunedModel]) -> str:
     tables = (
         ("What was chosen", [*names, "epochs"], _chosen),
         (
-            "Errors in percent; the difference is what other seeds took back from the search, in points, unless the trial"
-            " was left out there",
+            "Errors in percent; the difference is what other seeds took back from the search, in points, unless it had"
+            " left the trial out",
             [
                 "validation, search",
                 "validation, other seeds",
