@@ -31,16 +31,15 @@ def main() -> None:
 def run_quick(name: str) -> str:
     """Run the quick profile in a copy of the project and return git's reference to the experiment.
 
-    All stages run, in the order of dvc.yaml, but those of the tuned protocol.
+    The stages are `quick_stages`.
 
     Raises:
         UserError: the run failed.
     """
-    stages = [stage for stage in output("dvc", "stage", "list", "--name-only").split() if "tuned" not in stage]
-    run = ["exp", "run", "--temp", "--force", "--name", name, "--set-param", "profile=quick", "--single-item", *stages]
+    run = ["exp", "run", "--temp", "--force", "--name", name, "--set-param", "profile=quick", "--single-item"]
     with workers_for_all() as environment:
         failed = subprocess.run(
-            [sys.executable, "-m", "dvc", *run], check=False, env=os.environ | environment
+            [sys.executable, "-m", "dvc", *run, *quick_stages()], check=False, env=os.environ | environment
         ).returncode
     if failed:
         raise UserError(f"{name}: the run failed, as said above; the workspace is as it was")
@@ -49,6 +48,11 @@ def run_quick(name: str) -> str:
         raise UserError(f"{name}: DVC has no such experiment; run `dvc exp list`")
     head = output("git", "rev-parse", "HEAD").strip()
     return f"refs/exps/{head[:2]}/{head[2:]}/{name}"  # where DVC keeps the experiments of a commit
+
+
+def quick_stages() -> list[str]:
+    """Return the stages in the order of dvc.yaml, without those of the tuned protocol."""
+    return [stage for stage in output("dvc", "stage", "list", "--name-only").split() if "tuned" not in stage]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""`make verify` on a pipeline of two stages, one of which writes the time."""
+"""`make verify` on a pipeline of two stages, one of which writes the time, and one of the tuned protocol."""
 
 import sys
 
@@ -10,6 +10,7 @@ PIPELINE = """
 stages:
   same: {cmd: cp code.txt same.txt, params: [profile], deps: [code.txt], outs: [same.txt]}
   clock: {cmd: date +%s%N > clock.txt, deps: [same.txt], outs: [clock.txt]}
+  search_tuned: {cmd: cp code.txt tuned.txt, deps: [code.txt], outs: [tuned.txt]}
 """
 CONFIG = "[core]\n    analytics = false\n    check_update = false\n"
 OF_THIS = "dvc.lock is of the same parameters and code: this run is compared with it."
