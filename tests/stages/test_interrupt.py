@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from ruamel.yaml import YAML
 
@@ -18,6 +19,35 @@ def processes_of(session):
     command = ["ps", "-s", str(session), "-o", "stat=,args="]
     listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     return [line for line in listed.splitlines() if not line.startswith("Z")]
+
+
+ORPHAN = """
+import os, threading, time
+from stages.command import _end_with_parent
+threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+print(os.getpid(), flush=True)
+while True:
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        pass  # the worst case: busy with something else
+"""
+
+
+def test_a_stage_ends_within_three_seconds_of_its_parents_death():
+    parent = subprocess.Popen(
+        ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-c", ORPHAN],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    stage = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.wait()
+    start = time.monotonic()
+    psutil.wait_procs([stage], timeout=20)
+    assert not stage.is_running()
+    assert time.monotonic() - start < 3
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ps knows sessions on Linux")
