@@ -66,7 +66,7 @@ doctor: ## say in one line each what this machine has and lacks
 
 bench: $(READY) ## time an epoch of ours beside Keras, PyTorch and scikit-learn; about ten minutes on an idle machine
 	python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-bench.lock
-	python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps 'torch==2.13.0+cpu' typing_extensions sympy mpmath networkx filelock fsspec || echo "PyTorch cannot be installed here; it is skipped"
+	python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps 'torch==2.13.0+cpu' typing_extensions sympy mpmath networkx filelock fsspec || echo "pip finds no PyTorch for processors alone, which is on an index of its own (PIP_EXTRA_INDEX_URL); it is left out"
 	dvc repro --quiet prepare || echo "MNIST cannot be had here; random images instead"
 	python -m benchmarks
 

@@ -1,4 +1,4 @@
-"""What the page and docs/tuned.md say of the tuned protocol."""
+"""What the page and metrics/tuned.md say of the tuned protocol."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class TunedModel:
         search_epochs: how many the search and the choice trained.
         report_epochs: how many the report's search trained.
         importances: share of each hyperparameter in the error at the first rung.
-        figures: by kind, see `tuning_figure.TUNED_FIGURES`; empty where only numbers are wanted.
+        figures: by kind, those of `tuning_figure.TUNED_FIGURES`.
     """
 
     name: str
@@ -68,9 +68,7 @@ _LABELS = {
 }
 
 
-def tuned_models(
-    sources: ReportSources, params: Params, summary: Mapping[str, Scores], *, with_figures: bool
-) -> list[TunedModel]:
+def tuned_models(sources: ReportSources, params: Params, summary: Mapping[str, Scores]) -> list[TunedModel]:
     """Gather the models of the tuned protocol that were evaluated, perhaps none; UserError if a file is broken."""
     found = []
     for model in MODELS:
@@ -99,7 +97,7 @@ def tuned_models(
                 importances=importances(search, trials),
                 figures={
                     kind: figure(sources.figures / f"{kind}_{name}.svg", label.format(name))
-                    for kind, label in (_LABELS.items() if with_figures else ())
+                    for kind, label in _LABELS.items()
                 },
             )
         )
@@ -132,7 +130,7 @@ def tuned_markdown(models: Sequence[TunedModel]) -> str:
         ),
         ("Share of each hyperparameter in the validation error at the first rung, percent (PED-ANOVA)", names, _shares),
         (
-            "Epochs that were trained to choose",
+            "Epochs of the search and the choice (trainings to narrow the space, docs/tuned.md, come on top)",
             ["tuned protocol", "report's protocol"],
             lambda model: [str(model.search_epochs), str(model.report_epochs)],
         ),

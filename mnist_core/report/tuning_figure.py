@@ -11,13 +11,12 @@ from matplotlib.ticker import MaxNLocator
 
 from mnist_core.candidates import CHOICES, Search, read_search
 from mnist_core.files.reading import read_csv
-from mnist_core.records import CURVE_COLUMNS, TRIAL_COLUMNS, read_confusion
+from mnist_core.records import CURVE_COLUMNS, TRIAL_COLUMNS
 from mnist_core.report.plotting import (
     BLACK,
     BLUE,
     VERMILLION,
     WIDTH,
-    draw_confusion,
     draw_curves,
     figure_style,
     label_log_axis,
@@ -29,11 +28,11 @@ from mnist_core.report.study import first_rung, importances
 
 _LEFT_OUT = "#8C8C8C"
 
-TUNED_FIGURES = ("curves", "confusion", "search", "best", "hyperparameters")
+TUNED_FIGURES = ("curves", "search", "best", "hyperparameters")
 
 
 def write_tuned_figures(
-    plots: Path, searches: Path, output: Path, classes: Sequence[str], models: Sequence[str]
+    plots: Path, searches: Path, output: Path, models: Sequence[str], *, trials_per_batch: int
 ) -> None:
     """Draw the figures of models of the tuned protocol, named <kind>_<model> with the kinds of `TUNED_FIGURES`.
 
@@ -41,23 +40,21 @@ def write_tuned_figures(
         plots: as in `plotting.write_figures`.
         searches: holds <model>.json of each search.
         output: directory that receives SVG and PNG.
-        classes: names of the ten classes.
         models: their names, such as "2d_tuned".
+        trials_per_batch: how many trials a search asked for at once.
 
     Raises:
         UserError: an input file is missing or broken.
     """
     for model in models:
         curves = read_csv(plots / "curves" / f"{model}.csv", CURVE_COLUMNS)
-        confusion = read_confusion(plots / "confusion" / f"{model}.csv")
         trials = read_tuned_trials(plots / "search" / f"{model}.csv")
         search = read_search(searches / f"{model}.json", model)
         with figure_style():
             figures = (
                 draw_curves(curves),
-                draw_confusion(confusion, classes),
                 draw_trials(trials, search),
-                draw_best_so_far(trials),
+                draw_best_so_far(trials, search, trials_per_batch),
                 draw_hyperparameters(trials, search),
             )
             for kind, figure in zip(TUNED_FIGURES, figures, strict=True):
@@ -101,27 +98,33 @@ def draw_trials(curves: pd.DataFrame, search: Search) -> Figure:
     return figure
 
 
-def best_so_far(curves: pd.DataFrame) -> pd.DataFrame:
-    """Return how the lowest validation error falls while the trials are trained, one after the other.
+def best_so_far(curves: pd.DataFrame, search: Search, trials_per_batch: int) -> pd.DataFrame:
+    """Return how the lowest validation error falls: batch by batch, within it rung by rung, there trial by trial.
 
     Args:
-        curves: columns trial, epoch, validation_error (percent); trials in the order in which they were asked for.
+        curves: columns trial, epoch, validation_error (percent).
+        search: the search's record; trials that did not fail end at a rung.
+        trials_per_batch: how many were asked for at once.
 
     Returns:
         Columns trained (epochs of all trials so far) and validation_error, one row an epoch.
     """
+    rungs = sorted({trial.epochs for trial in search.trials if not trial.failure})
+    order = curves.assign(
+        batch=curves["trial"] // trials_per_batch, rung=np.searchsorted(rungs, curves["epoch"])
+    ).sort_values(["batch", "rung", "trial", "epoch"])
     return pd.DataFrame(
         {
-            "trained": np.arange(1, len(curves) + 1),
-            "validation_error": np.minimum.accumulate(curves["validation_error"].to_numpy()),
+            "trained": np.arange(1, len(order) + 1),
+            "validation_error": np.minimum.accumulate(order["validation_error"].to_numpy()),
         }
     )
 
 
-def draw_best_so_far(curves: pd.DataFrame) -> Figure:
+def draw_best_so_far(curves: pd.DataFrame, search: Search, trials_per_batch: int) -> Figure:
     """Draw `best_so_far`."""
     figure, axes = make_axes("lowest validation error so far (%)")
-    best = best_so_far(curves)
+    best = best_so_far(curves, search, trials_per_batch)
     axes.step(best["trained"], best["validation_error"], where="post", color=BLUE)
     axes.set_xlabel("epochs of all trials")
     axes.set_xlim(1, max(len(best), 2))

@@ -29,7 +29,7 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def models(root):
     sources, params = report_sources(root), load_params(root / "params.yaml")
-    return tuned_models(sources, params, read_summary(sources.summary), with_figures=True)
+    return tuned_models(sources, params, read_summary(sources.summary))
 
 
 def searched():
@@ -77,17 +77,17 @@ def test_a_model_that_no_finalist_is_gets_one_line(tmp_path):
     path.write_text(json.dumps(search | {"finalists": search["finalists"][:1]}))
     sources, params = report_sources(tmp_path), load_params(tmp_path / "params.yaml")
     with pytest.raises(UserError, match=r"2b_tuned\.json: no finalist is what the model was trained with; run"):
-        tuned_models(sources, params, read_summary(sources.summary), with_figures=False)
+        tuned_models(sources, params, read_summary(sources.summary))
 
 
 def test_every_tuned_model_has_its_figures(root, tmp_path):
-    write_tuned_figures(root / "plots", root / "data/search", tmp_path, "0123456789", [MODEL])
-    kinds = ("curves", "confusion", "search", "best", "hyperparameters")
+    write_tuned_figures(root / "plots", root / "data/search", tmp_path, [MODEL], trials_per_batch=9)
+    kinds = ("curves", "search", "best", "hyperparameters")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         f"{kind}_{MODEL}.{suffix}" for kind in kinds for suffix in ("svg", "png")
     )
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    write_tuned_figures(root / "plots", root / "data/search", tmp_path, "0123456789", [MODEL])
+    write_tuned_figures(root / "plots", root / "data/search", tmp_path, [MODEL], trials_per_batch=9)
     assert first == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
 
@@ -109,8 +109,17 @@ def test_a_study_has_every_trial_as_it_ended():
 
 
 def test_the_best_so_far_never_rises():
-    _, curves = searched()
-    best = best_so_far(curves)
+    """Nine trials in one batch: first all of them to the rung after 2 epochs, the one that failed with its first."""
+    search, curves = searched()
+    best = best_so_far(curves, search, 9)
     assert best["trained"].tolist() == list(range(1, len(curves) + 1))
-    assert best["validation_error"].tolist()[:7] == [2.8, 2.6, 2.4, 2.2, 2.0, 1.8, 1.8]
+    assert best["validation_error"].tolist()[:18] == [2.8] + [2.6] * 16 + [2.4]
+    assert best["validation_error"].tolist()[18:21] == [2.2, 2.0, 1.8]
     assert best["validation_error"].min() == best["validation_error"].iloc[-1]
+
+
+def test_the_best_so_far_goes_batch_by_batch():
+    """One trial a batch: each trains to its end before the next is asked for."""
+    search, curves = searched()
+    best = best_so_far(curves, search, 1)
+    assert best["validation_error"].tolist()[:7] == [2.8, 2.6, 2.4, 2.2, 2.0, 1.8, 1.8]
