@@ -8,17 +8,17 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from mnist_core.errors import UserError
-from mnist_core.files.reading import read_record, reading
+from mnist_core.files.reading import Record, read_record, reading
 
 TRAINED = Path("data/models")  # <model>/seed_<seed>.npz
 PUBLISHED = Path("data/published")  # <model>.npz and .onnx
 RECORD = "published.json"
 
 
-class PublishedModel(BaseModel, frozen=True):
+class PublishedModel(Record):
     """What published.json says of one file: of exactly these weights, not of the mean over seeds."""
 
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
