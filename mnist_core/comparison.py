@@ -7,7 +7,6 @@ everything is chosen and trained.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,10 +14,7 @@ from scipy.stats import bootstrap
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from mnist_core.arrays import NUM_CLASSES, Array
-from mnist_core.errors import UserError
-from mnist_core.files.arrays import read_arrays
-from mnist_core.files.reading import REMEDY
+from mnist_core.arrays import Array
 from mnist_core.metrics import percent
 from mnist_core.records import ComparisonRule
 
@@ -31,29 +27,6 @@ class Comparison:
 
     intervals: pd.DataFrame
     pairs: pd.DataFrame
-
-
-def read_predictions(path: Path, *, num_images: int) -> tuple[tuple[int, ...], Array]:
-    """Return the seeds of a model and what it predicts with each of them.
-
-    Args:
-        path: the file that stage evaluate writes: probabilities float32 (S, N, 10) and seeds int64 (S,).
-        num_images: N, of the prepared test images.
-
-    Raises:
-        UserError: the file is missing, damaged or of other images.
-    """
-    arrays = read_arrays(path)
-    for name in ("probabilities", "seeds"):
-        if name not in arrays:
-            raise UserError(f"{path}: no array {name}; {REMEDY}")
-    probabilities, seeds = arrays["probabilities"], arrays["seeds"]
-    wanted = (seeds.size, num_images, NUM_CLASSES)
-    if probabilities.shape != wanted or seeds.ndim != 1 or not seeds.size:
-        raise UserError(f"{path}: probabilities have the shape {probabilities.shape}, not {wanted}; {REMEDY}")
-    if not np.isfinite(probabilities).all():
-        raise UserError(f"{path}: its probabilities are not all finite; {REMEDY}")
-    return tuple(seeds.tolist()), probabilities
 
 
 def compare(

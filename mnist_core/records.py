@@ -1,9 +1,11 @@
-"""What one stage writes and another reads: the keys and columns of the small files in metrics/, plots/ and data/.
+"""What one stage writes and another reads: the keys and columns of the files in metrics/, plots/ and data/.
 
 A file that lacks a key, has one too many, or holds NaN, an infinity or an impossible number is refused in one line.
+So is what stage evaluate wrote of another model, or on other data, than the one asked for.
 Errors are percent.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -12,8 +14,9 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveIn
 
 from mnist_core.arrays import NUM_CLASSES, Array
 from mnist_core.candidates import Candidate, Percent
-from mnist_core.errors import UserError
-from mnist_core.files.reading import REMEDY, Record, read_csv, read_record
+from mnist_core.errors import UserError, printable
+from mnist_core.files.arrays import read_arrays
+from mnist_core.files.reading import REMEDY, Record, read_csv, read_record, reading
 from mnist_core.models import ALL_MODELS, MODELS, TUNED
 
 ERROR_KEYS = ("train_error", "train_error_std", "test_error", "test_error_std")
@@ -25,7 +28,7 @@ COMPARISON_TEXTS = ("model", "other", "verdict")
 
 
 class Scores(Candidate):
-    """data/scores/<model>.json: what a model was trained with, and its scores over the seeds."""
+    """metrics/summary.json, of each model: what it was trained with, and its scores over the seeds."""
 
     train_error: Percent
     train_error_std: Percent
@@ -36,6 +39,13 @@ class Scores(Candidate):
     negative_log_likelihood: NonNegativeFloat
     brier_score: NonNegativeFloat
     expected_calibration_error: Percent
+
+
+class ModelScores(Scores):
+    """data/scores/<model>.json: whose scores they are, and `data.dataset.Dataset.sha256` of what they were taken on."""
+
+    model: str
+    data_sha256: str
 
 
 Method: TypeAlias = Literal["finite_difference", "tensorflow", "naive"]
@@ -140,17 +150,82 @@ class Details(Record, strict=False):
     models: dict[str, ModelDetails]
 
 
-def read_scores(path: Path) -> Scores:
-    """Read data/scores/<model>.json; UserError if it is missing or damaged, as in all readers here."""
-    return read_record(path, Scores)
+def read_scores(path: Path, model: str, data_sha256: str) -> ModelScores:
+    """Read data/scores/<model>.json; `data_sha256` is that of the prepared data.
+
+    Raises:
+        UserError: it is missing or damaged, as in all readers here, or of another model or other data.
+    """
+    scores = read_record(path, ModelScores)
+    _check_origin(path, (scores.model, scores.data_sha256), (model, data_sha256))
+    return scores
+
+
+def read_predictions(path: Path, model: str, data_sha256: str, *, num_images: int) -> tuple[tuple[int, ...], Array]:
+    """Read data/predictions/<model>.npz: model and data_sha256 (UTF-8), probabilities and seeds.
+
+    Args:
+        path: the file.
+        model: whose predictions they must be.
+        data_sha256: of the prepared data.
+        num_images: N, of the prepared test images.
+
+    Returns:
+        The seeds, S of them, and what the model predicts with each: finite float32 (S, N, 10).
+
+    Raises:
+        UserError: the file is missing, damaged, or of another model or other data.
+    """
+    arrays = read_arrays(path)
+    for name in ("model", "data_sha256", "probabilities", "seeds"):
+        if name not in arrays:
+            raise UserError(f"{path}: no array {name}; {REMEDY}")
+    with reading(path, "predictions of a model"):  # not str(array), a SystemError if its letters are no Unicode
+        found = arrays["model"].tobytes().decode(), arrays["data_sha256"].tobytes().decode()
+    _check_origin(path, found, (model, data_sha256))
+    probabilities, seeds = arrays["probabilities"], arrays["seeds"]
+    wanted = (seeds.size, num_images, NUM_CLASSES)
+    if probabilities.shape != wanted or seeds.ndim != 1 or not seeds.size:
+        raise UserError(f"{path}: probabilities have the shape {probabilities.shape}, not {wanted}; {REMEDY}")
+    if not np.isfinite(probabilities).all():
+        raise UserError(f"{path}: its probabilities are not all finite; {REMEDY}")
+    return tuple(seeds.tolist()), probabilities
+
+
+def _check_origin(path: Path, found: tuple[str, str], wanted: tuple[str, str]) -> None:
+    """Refuse a file whose model and data_sha256 are not those that were asked for."""
+    for name, own, other in zip(("model", "data_sha256"), found, wanted, strict=True):
+        if own != other:
+            raise UserError(f"{path}: it is of {name} {printable(own, 64)}, not {other}; {REMEDY}")
 
 
 def read_summary(path: Path) -> dict[str, Scores]:
     """Read the scores of the eight models by name, and of those of the tuned protocol, from metrics/summary.json."""
     summary = read_record(path, dict[str, Scores])
-    if not set(MODELS) <= set(summary) <= set(ALL_MODELS):
-        raise UserError(f"{path}: holds {', '.join(summary) or 'no model'} instead of {', '.join(MODELS)}; {REMEDY}")
+    _check_names(path, summary, MODELS, ALL_MODELS)
     return summary
+
+
+def read_details(path: Path) -> Details:
+    """Read metrics/details.json, which has the eight models and maybe those of the tuned protocol."""
+    details = read_record(path, Details)
+    _check_names(path, details.models, MODELS, ALL_MODELS)
+    return details
+
+
+def read_twins(path: Path) -> dict[str, Twins]:
+    """Read metrics/parity.json: letter of an architecture -> its twins, all four letters."""
+    twins = read_record(path, dict[str, Twins])
+    letters = {letter: None for _, letter in MODELS.values()}
+    _check_names(path, twins, letters, letters)
+    return twins
+
+
+def _check_names(path: Path, found: Collection[str], needed: Collection[str], allowed: Collection[str]) -> None:
+    """Refuse a file that lacks one of the names that later stages look up, or has one that they do not know."""
+    if not set(needed) <= set(found) <= set(allowed):
+        names = printable(", ".join(found)) or "no model"
+        raise UserError(f"{path}: holds {names} instead of {', '.join(needed)}; {REMEDY}")
 
 
 def evaluated_models(scores: Path) -> list[str]:

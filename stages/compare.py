@@ -4,15 +4,15 @@ from itertools import combinations
 
 import click
 
-from mnist_core.comparison import RULE, compare, read_predictions
-from mnist_core.data.dataset import load_split
+from mnist_core.comparison import RULE, compare
+from mnist_core.data.dataset import load_manifest, load_split
 from mnist_core.data.params import load_data_params
 from mnist_core.details import disputed_images, model_details
 from mnist_core.errors import UserError
 from mnist_core.files.reading import REMEDY
 from mnist_core.files.writing import output_file, write_csv, write_text
 from mnist_core.models import MODELS, are_twins, tuned
-from mnist_core.records import Details, evaluated_models, read_scores
+from mnist_core.records import Details, evaluated_models, read_predictions, read_scores
 from stages.command import METRICS, PARAMS, PREDICTIONS, PREPARED, SCORES, StageCommand
 
 
@@ -21,15 +21,16 @@ def main() -> None:
     """Write metrics/{intervals,comparisons,tuned_comparisons}.csv and metrics/details.json."""
     dataset = load_data_params(PARAMS).dataset
     labels = load_split(PREPARED, "test").labels
+    data_sha256 = load_manifest(PREPARED).sha256
     seeds: tuple[int, ...] = ()
     mistakes, models = {}, {}
     for model in evaluated_models(SCORES):
         path = PREDICTIONS / f"{model}.npz"
-        own_seeds, probabilities = read_predictions(path, num_images=len(labels))
+        own_seeds, probabilities = read_predictions(path, model, data_sha256, num_images=len(labels))
         seeds = seeds or own_seeds
         if own_seeds != seeds:
             raise UserError(f"{path}: its seeds {own_seeds} are not those of the other models, {seeds}; {REMEDY}")
-        scores = read_scores(SCORES / f"{model}.json")
+        scores = read_scores(SCORES / f"{model}.json", model, data_sha256)
         mistakes[model] = probabilities.argmax(axis=-1) != labels
         models[model] = model_details(
             probabilities,

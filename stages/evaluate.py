@@ -46,9 +46,11 @@ def main(models: tuple[str, ...], print_only: bool) -> None:
             by_seed = probabilities(evaluations)
             scores = summarise(evaluations) | calibration_scores(by_seed, dataset.test.labels)
             chosen = choice.model_dump(include=set(Candidate.model_fields), exclude_defaults=True)
-            write_json(scores_path, scores | chosen)
+            origin = {"model": model, "data_sha256": dataset.sha256}  # by which readers know other scores from these
+            write_json(scores_path, origin | scores | chosen)
             write_csv(confusion_frame(evaluations[0], dataset.test.labels), confusion_path)
-            write_arrays(predictions_path, {"probabilities": by_seed, "seeds": np.array(seeds, np.int64)})
+            arrays = {"probabilities": by_seed, "seeds": np.array(seeds, np.int64)}
+            write_arrays(predictions_path, {name: np.array(text.encode()) for name, text in origin.items()} | arrays)
 
 
 if __name__ == "__main__":

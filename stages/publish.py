@@ -5,6 +5,7 @@ import shutil
 import click
 
 from mnist_core.candidates import read_choice
+from mnist_core.data.dataset import load_manifest
 from mnist_core.export.onnx_file import save_onnx
 from mnist_core.files.reading import read_csv
 from mnist_core.files.writing import output_directory, write_json
@@ -12,7 +13,7 @@ from mnist_core.models import MODELS, TUNED
 from mnist_core.networks.model_file import load_model
 from mnist_core.params import load_params
 from mnist_core.published import PUBLISHED, RECORD, PublishedModel, sha256
-from stages.command import HYPERPARAMETERS, MODEL_FILES, PARAMS, StageCommand
+from stages.command import HYPERPARAMETERS, MODEL_FILES, PARAMS, PREPARED, StageCommand
 
 
 @click.command(cls=StageCommand)
@@ -20,11 +21,13 @@ def main() -> None:
     """Write data/published: the first seed of every trained model as .npz and .onnx, and what is known of it."""
     params = load_params(PARAMS)
     seed = params.active.train.seeds[0]
+    data_sha256 = load_manifest(PREPARED).sha256
     record = {}
     with output_directory(PUBLISHED) as directory:
         for model in [*MODELS, *(name for name in TUNED if (MODEL_FILES / name).is_dir())]:
             trained, published = MODEL_FILES / model, directory / f"{model}.npz"
-            expected = {"model": model, "seed": seed, "architecture": params.architecture(model)}
+            architecture = params.architecture(model)
+            expected = {"model": model, "seed": seed, "architecture": architecture, "data_sha256": data_sha256}
             save_onnx(published.with_suffix(".onnx"), *load_model(trained / f"seed_{seed}.npz", expected))
             shutil.copyfile(trained / f"seed_{seed}.npz", published)
             choice = read_choice(trained / HYPERPARAMETERS, model)

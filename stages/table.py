@@ -4,16 +4,17 @@ import json
 
 import click
 
+from mnist_core.data.dataset import load_manifest
 from mnist_core.data.params import load_data_params
 from mnist_core.files.writing import output_file, write_csv
 from mnist_core.report import tables
-from stages.command import METRICS, PARAMS, PLOTS, SCORES, StageCommand
+from stages.command import METRICS, PARAMS, PLOTS, PREPARED, SCORES, StageCommand
 
 
 @click.command(cls=StageCommand)
 def main() -> None:
     """Write metrics/summary.json, metrics/error_table.{csv,md,tex} and plots/test_errors.csv."""
-    results = tables.read_all_scores(SCORES)
+    results = tables.read_all_scores(SCORES, load_manifest(PREPARED).sha256)
     reference = tables.load_reference(load_data_params(PARAMS).dataset)
     test_errors = tables.read_test_errors(PLOTS / "curves")
     texts = {

@@ -1,5 +1,9 @@
 """Records for tests, such as stages write."""
 
+import numpy as np
+
+from mnist_core.files.writing import write_arrays
+
 SCORES = {
     "learning_rate": 0.1,
     "epochs": 3,
@@ -14,6 +18,24 @@ SCORES = {
     "brier_score": 0.02,
     "expected_calibration_error": 0.5,
 }
+
+
+def model_scores(model, data_sha256, **changes):
+    """What stage evaluate writes of a model's scores."""
+    return {"model": model, "data_sha256": data_sha256} | SCORES | changes
+
+
+def write_predictions(path, model, data_sha256, probabilities, seeds=(1,)):
+    """Write what stage evaluate writes of a model's predictions (S, N, 10); None leaves an array out."""
+    arrays = {"model": model, "data_sha256": data_sha256, "probabilities": probabilities, "seeds": seeds}
+    write_arrays(
+        path,
+        {
+            name: np.array(array.encode() if isinstance(array, str) else array)
+            for name, array in arrays.items()
+            if array is not None
+        },
+    )
 
 
 def search_record(model, candidates):

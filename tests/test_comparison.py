@@ -6,9 +6,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from mnist_core.comparison import RULE, _verdict, compare, read_predictions
-from mnist_core.errors import UserError
-from mnist_core.files.writing import write_arrays
+from mnist_core.comparison import RULE, _verdict, compare
 from mnist_core.records import COMPARISON_NUMBERS, COMPARISON_TEXTS, INTERVAL_NUMBERS, ComparisonRule
 
 FEW = ComparisonRule(confidence=0.95, num_resamples=300, smallest_difference=0.2)  # enough for a verdict, and fast
@@ -167,31 +165,3 @@ class TestVerdict:
 def test_the_columns_are_those_that_readers_ask_for():
     pairs = compare({"1a": wrong_at([1]), "2a": wrong_at([2])}, FEW).pairs
     assert sorted(pairs.columns) == sorted((*COMPARISON_NUMBERS, *COMPARISON_TEXTS))
-
-
-class TestReadPredictions:
-    def write(self, path, **changes):
-        arrays = {"probabilities": np.full((2, 30, 10), 0.1, np.float32), "seeds": np.array([1, 2])} | changes
-        write_arrays(path, {name: array for name, array in arrays.items() if array is not None})
-        return path
-
-    def test_seeds_and_probabilities(self, tmp_path):
-        seeds, probabilities = read_predictions(self.write(tmp_path / "1a.npz"), num_images=30)
-        assert seeds == (1, 2)
-        assert probabilities.shape == (2, 30, 10)
-
-    @pytest.mark.parametrize(
-        ("changes", "message"),
-        [
-            ({"seeds": None}, "no array seeds; run"),
-            ({"probabilities": None}, "no array probabilities; run"),
-            ({"seeds": np.array([1, 2, 3])}, r"have the shape \(2, 30, 10\), not \(3, 30, 10\); run"),
-            ({"probabilities": np.ones((30, 10), np.float32)}, r"have the shape \(30, 10\), not \(2, 30, 10\); run"),
-            ({"probabilities": np.ones((2, 29, 10), np.float32)}, r"\(2, 29, 10\), not \(2, 30, 10\); run"),
-            ({"probabilities": np.ones((0, 30, 10)), "seeds": np.zeros(0)}, r"\(0, 30, 10\), not"),
-        ],
-    )
-    def test_a_file_of_something_else_is_one_line(self, tmp_path, changes, message):
-        path = self.write(tmp_path / "1a.npz", **changes)
-        with pytest.raises(UserError, match=message):
-            read_predictions(path, num_images=30)

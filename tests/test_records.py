@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from mnist_core.errors import UserError
@@ -11,11 +12,17 @@ from mnist_core.records import (
     GradientChecks,
     Twins,
     read_confusion,
+    read_details,
+    read_predictions,
     read_scores,
     read_summary,
+    read_twins,
 )
-from tests.records import SCORES
+from tests.records import SCORES, model_scores, write_predictions
+from tests.report.comparison_inputs import DETAILS
 
+DATA, OTHER_DATA = "ab" * 32, "cd" * 32
+NAMES = "1a, 1b, 1c, 1d, 2a, 2b, 2c, 2d"
 REMEDY = "run `dvc repro` to write it again"
 
 
@@ -34,9 +41,13 @@ def message(path, read, content):
     return str(refused.value).removeprefix(f"{path}: ").removesuffix(f"; {REMEDY}")
 
 
+def scores_of_2d(path):
+    return read_scores(path, "2d", DATA)
+
+
 def test_scores_are_read(path):
-    path.write_text(json.dumps(SCORES))
-    scores = read_scores(path)
+    path.write_text(json.dumps(model_scores("2d", DATA)))
+    scores = scores_of_2d(path)
     assert (scores.learning_rate, scores.epochs, scores.test_error, scores.test_error_std) == (0.1, 3, 2.0, 0.2)
 
 
@@ -54,26 +65,67 @@ def test_scores_are_read(path):
     ],
 )
 def test_impossible_scores_are_refused(path, change, fault):
-    assert message(path, read_scores, SCORES | change) == fault
+    assert message(path, scores_of_2d, model_scores("2d", DATA) | change) == fault
 
 
-def test_a_missing_score_is_named(path):
-    del (scores := dict(SCORES))["test_error"]
-    assert message(path, read_scores, scores) == "test_error: missing"
+@pytest.mark.parametrize("name", ["test_error", "model", "data_sha256"])
+def test_a_missing_score_is_named(path, name):
+    del (scores := model_scores("2d", DATA))[name]
+    assert message(path, scores_of_2d, scores) == f"{name}: missing"
+
+
+def test_scores_of_another_model_or_of_other_data_are_refused(path):
+    assert message(path, scores_of_2d, model_scores("1a", DATA)) == "it is of model 1a, not 2d"
+    assert message(path, scores_of_2d, model_scores("2d\n1a", DATA)) == "it is of model 2d 1a, not 2d"
+    of_other_data = model_scores("2d", OTHER_DATA)
+    assert message(path, scores_of_2d, of_other_data) == f"it is of data_sha256 {OTHER_DATA}, not {DATA}"
 
 
 def test_a_file_of_another_kind_is_refused(path):
-    assert message(path, read_scores, "[]").startswith("Input should be a valid dictionary")
-    assert message(path, read_scores, "{").startswith("not valid JSON")
+    assert message(path, scores_of_2d, "[]").startswith("Input should be a valid dictionary")
+    assert message(path, scores_of_2d, "{").startswith("not valid JSON")
 
 
 def test_the_summary_holds_the_eight_models(path):
     summary = dict.fromkeys(MODELS, SCORES)
     path.write_text(json.dumps(summary))
     assert list(read_summary(path)) == list(MODELS)
-    names = "1a, 1b, 1c, 1d, 2a, 2b, 2c, 2d"
-    assert message(path, read_summary, summary | {"3a": SCORES}) == f"holds {names}, 3a instead of {names}"
-    assert message(path, read_summary, {}) == f"holds no model instead of {names}"
+    assert message(path, read_summary, summary | {"3a": SCORES}) == f"holds {NAMES}, 3a instead of {NAMES}"
+    assert message(path, read_summary, {}) == f"holds no model instead of {NAMES}"
+
+
+def test_the_details_hold_the_eight_models(path):
+    details = json.loads(DETAILS.model_dump_json())
+    path.write_text(json.dumps(details))
+    assert read_details(path) == DETAILS
+    details["models"]["3a"] = details["models"].pop("2d")
+    assert message(path, read_details, details) == f"holds {NAMES.replace('2d', '3a')} instead of {NAMES}"
+    del details["models"]["3a"]
+    assert message(path, read_details, details) == f"holds {NAMES.removesuffix(', 2d')} instead of {NAMES}"
+
+
+def test_parity_holds_the_four_letters(path):
+    after_one_step = {"1": 1e-7}
+    twins = {
+        "logit_difference": after_one_step,
+        "logit_difference_float64": after_one_step,
+        "logit_difference_momentum_float64": after_one_step,
+        "logit_difference_one_rounding": after_one_step,
+        "same_start": True,
+        "largest_error_gap": 0.1,
+        "cross_loaded": {
+            "predictions": 9,
+            "disagreements": 0,
+            "near_ties": 0,
+            "unexplained": 0,
+            "logit_difference": 0.0,
+            "rounding": 1e-5,
+        },
+    }
+    path.write_text(json.dumps(dict.fromkeys("abcd", twins)))
+    assert list(read_twins(path)) == list("abcd")
+    assert message(path, read_twins, dict.fromkeys("abd", twins)) == "holds a, b, d instead of a, b, c, d"
+    assert message(path, read_twins, dict.fromkeys("abcde", twins)) == "holds a, b, c, d, e instead of a, b, c, d"
 
 
 def test_gradient_checks_and_twins_hold_finite_numbers_only(path):
@@ -121,3 +173,39 @@ def test_confusion_counts_are_whole_and_one_for_each_pair(path, replaced, by):
     assert (
         message(path, read_confusion, confusion_text(replaced, by)) == "not one count for each pair of the 10 classes"
     )
+
+
+class TestReadPredictions:
+    def write(self, path, **changes):
+        right = {"model": "1a", "data_sha256": DATA, "probabilities": np.full((2, 30, 10), 0.1, np.float32)}
+        write_predictions(path, **right | {"seeds": [1, 2]} | changes)
+        return path
+
+    def test_seeds_and_probabilities(self, tmp_path):
+        seeds, probabilities = read_predictions(self.write(tmp_path / "1a.npz"), "1a", DATA, num_images=30)
+        assert seeds == (1, 2)
+        assert probabilities.shape == (2, 30, 10)
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"seeds": None}, "no array seeds; run"),
+            ({"probabilities": None}, "no array probabilities; run"),
+            ({"model": None}, "no array model; run"),
+            ({"data_sha256": None}, "no array data_sha256; run"),
+            ({"seeds": np.array([1, 2, 3])}, r"have the shape \(2, 30, 10\), not \(3, 30, 10\); run"),
+            ({"probabilities": np.ones((30, 10), np.float32)}, r"have the shape \(30, 10\), not \(2, 30, 10\); run"),
+            ({"probabilities": np.ones((2, 29, 10), np.float32)}, r"\(2, 29, 10\), not \(2, 30, 10\); run"),
+            ({"probabilities": np.ones((0, 30, 10)), "seeds": np.zeros(0)}, r"\(0, 30, 10\), not"),
+            ({"model": "2d"}, r"1a\.npz: it is of model 2d, not 1a; run `dvc repro`"),
+            ({"model": "1a_tuned"}, "it is of model 1a_tuned, not 1a; run"),
+            ({"model": np.array(7)}, r"it is of model \\x07.*, not 1a; run"),
+            ({"model": np.frombuffer(b"\xff" * 8, "<U2").reshape(())}, "not predictions of a model .*; run"),
+            ({"data_sha256": OTHER_DATA}, f"it is of data_sha256 {OTHER_DATA}, not {DATA}; run"),
+        ],
+    )
+    def test_a_file_of_something_else_is_one_line(self, tmp_path, changes, message):
+        path = self.write(tmp_path / "1a.npz", **changes)
+        with pytest.raises(UserError, match=message) as refused:
+            read_predictions(path, "1a", DATA, num_images=30)
+        assert str(refused.value).isprintable()

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from mnist_core.files.reading import read_csv, read_record
+from mnist_core.files.reading import read_csv
 from mnist_core.models import MODELS, are_twins, framework_and_letter
 from mnist_core.records import (
     COMPARISON_NUMBERS,
@@ -17,6 +17,7 @@ from mnist_core.records import (
     ComparisonRule,
     Details,
     ModelDetails,
+    read_details,
 )
 from mnist_core.report.names import FRAMEWORK_NAMES
 from mnist_core.report.plotting import BLACK, BLUE, GREY, ORANGE, VERMILLION, WIDTH, figure_style, save_figure
@@ -38,7 +39,7 @@ def write_comparison_figures(metrics: Path, output: Path) -> None:
     """
     intervals = read_csv(metrics / "intervals.csv", INTERVAL_NUMBERS, texts=["model"])
     comparisons = read_csv(metrics / "comparisons.csv", COMPARISON_NUMBERS, texts=COMPARISON_TEXTS)
-    details = read_record(metrics / "details.json", Details)
+    details = read_details(metrics / "details.json")
     with figure_style():
         save_figure(draw_intervals(intervals, details), output / "intervals")
         save_figure(draw_differences(comparisons, details.rule), output / "differences")

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mnist_core.arrays import IMAGE_SHAPE, Array, Weights
-from mnist_core.data.dataset import load_bytes
-from mnist_core.errors import UserError
-from mnist_core.files.arrays import read_arrays
-from mnist_core.files.reading import REMEDY, reading
+from mnist_core.data.dataset import load_bytes, load_manifest
 from mnist_core.models import framework_and_letter
 from mnist_core.networks.architectures import Architecture, Conv2D, Dense
 from mnist_core.networks.model_file import load_model
+from mnist_core.records import read_predictions
 from mnist_core.report.names import FRAMEWORK_NAMES
 from mnist_core.report.sections import ReportSources, describe_layer
 from mnist_core.report.svg import png_uri
@@ -51,11 +49,9 @@ def gallery(sources: ReportSources, model: str, disputed: Sequence[int] = ()) ->
         disputed: places of the test images whose labels most people reject.
     """
     images, labels = load_bytes(sources.prepared, "test")
+    data_sha256 = load_manifest(sources.prepared).sha256
     path = sources.predictions / f"{model}.npz"
-    with reading(path, "predictions"):
-        probabilities = read_arrays(path)["probabilities"][0]  # of the first seed
-    if not len(images) == len(labels) == len(probabilities):
-        raise UserError(f"{path}: {len(probabilities)} predictions for {len(labels)} test images; {REMEDY}")
+    _, (probabilities, *_) = read_predictions(path, model, data_sha256, num_images=len(labels))
     predictions = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predictions != labels)
     surest_first = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]

@@ -30,6 +30,8 @@ from mnist_core.records import (
     Scores,
     Twins,
     read_confusion,
+    read_details,
+    read_twins,
 )
 from mnist_core.report.comparison_text import comparison_paragraph
 from mnist_core.report.names import FRAMEWORK_NAMES
@@ -85,7 +87,7 @@ class ComparisonSection:
 
 def comparison_section(sources: ReportSources) -> ComparisonSection:
     """Gather what stage compare found."""
-    details = read_record(sources.details, Details)
+    details = read_details(sources.details)
     return ComparisonSection(
         comparison_paragraph(read_csv(sources.comparisons, COMPARISON_NUMBERS, texts=COMPARISON_TEXTS), details),
         figure(sources.figures / "intervals.svg", "The test error of every model with its interval."),
@@ -259,7 +261,7 @@ class TwinsRow:
 def twins_rows(path: Path, steps: Sequence[int]) -> list[TwinsRow]:
     """Read the record of the twins side by side; UserError if it was made with other numbers of steps."""
     rows = []
-    for letter, record in read_record(path, dict[str, Twins]).items():
+    for letter, record in read_twins(path).items():
         compared = {
             "twins, 32 bits": record.logit_difference,
             "NumPy and itself, 32 bits": record.logit_difference_one_rounding,

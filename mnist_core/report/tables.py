@@ -11,7 +11,7 @@ import pandas as pd
 
 from mnist_core.files.reading import read_csv, read_json
 from mnist_core.models import COLUMNS, MODELS, tuned
-from mnist_core.records import CURVE_COLUMNS, evaluated_models, read_scores
+from mnist_core.records import CURVE_COLUMNS, Scores, evaluated_models, read_scores
 
 Results: TypeAlias = Mapping[str, Mapping[str, float | None]]
 """Model name -> its numbers by name, such as "test_error" (percent); None where there is none."""
@@ -34,14 +34,16 @@ def load_reference(dataset: str) -> Results | None:
     return results
 
 
-def read_all_scores(scores: Path) -> Results:
-    """Gather `<model>.json` of all evaluated models from a directory of scores.
+def read_all_scores(scores: Path, data_sha256: str) -> Results:
+    """Gather `<model>.json` of all evaluated models from a directory of scores, as in metrics/summary.json.
 
     Raises:
-        UserError: a file is missing or damaged.
+        UserError: a file is missing or damaged, or of another model or other data than these.
     """
     return {
-        model: read_scores(scores / f"{model}.json").model_dump(exclude_defaults=True)
+        model: read_scores(scores / f"{model}.json", model, data_sha256).model_dump(
+            include=set(Scores.model_fields), exclude_defaults=True
+        )
         for model in evaluated_models(scores)
     }
 

@@ -31,9 +31,9 @@ from mnist_core.networks.architectures import Dense, architecture_to_dicts, para
 from mnist_core.networks.model_file import Provenance, load_model
 from mnist_core.params import load_params
 from mnist_core.published import PublishedModel
-from mnist_core.records import GradientChecks, Scores, Twins, read_confusion
+from mnist_core.records import GradientChecks, ModelScores, Scores, Twins, read_confusion
 from tests.projects import ROOT, squares
-from tests.records import SCORES, search_record
+from tests.records import SCORES, model_scores, search_record
 
 
 def npy(array):
@@ -164,7 +164,7 @@ CANDIDATES = [{"learning_rate": 0.1, "epochs": 3, "validation_error": 1.5}]
 FAILURE = {"learning_rate": 1.0, "epochs": 3, "seed": 1, "failure": "dead", "epoch": 1}
 SPLIT = {"num_images": 10, "class_counts": [1] * 10, "images_sha256": "a" * 64, "labels_sha256": "b" * 64}
 RECORDS = {
-    Scores: SCORES,
+    ModelScores: model_scores("2b", "ab" * 32),
     dict[str, Scores]: {"1a": SCORES, "2a": SCORES},
     Search: search_record("2b", CANDIDATES),
     Choice: {"model": "2b", **CANDIDATES[0], "failures": [FAILURE]},
@@ -191,7 +191,7 @@ def records(draw):
 
 def check_record(path):
     content = path.read_bytes()
-    kind = list(RECORDS)[content[0] % len(RECORDS)] if content else Scores
+    kind = list(RECORDS)[content[0] % len(RECORDS)] if content else ModelScores
     path.write_bytes(content[1:])
     check_finite(ADAPTERS[kind].dump_python(read_record(path, kind)))
 

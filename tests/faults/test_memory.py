@@ -121,6 +121,10 @@ def aliases(path):
     path.write_text("\n".join(lines) + "\n" + (ROOT / "params.yaml").read_text())
 
 
+def read_scores_of_2d(path):
+    return read_scores(path, "2d", "ab" * 32)
+
+
 FAULTS = [
     Fault(
         "IDX: gzip bomb", write(gzip.compress(idx_header(9) + bytes(LARGE), 1)), lambda p: read_idx(p, num_dimensions=1)
@@ -134,10 +138,10 @@ FAULTS = [
     Fault("model: claims 3 TB", model_that_claims_much, load_model),
     Fault("model: as it should be", whole_model, load_model),
     Fault("prepared: 100 MB for three images", large_images, lambda p: load_split(p.parent, "train")),
-    Fault("record: 100,000 brackets", write(b"[" * 100_000), read_scores),
-    Fault("record: other keys", write(json.dumps(dict.fromkeys(map(str, range(9999)), 1)).encode()), read_scores),
-    Fault("record: 1 MB of other keys", long_record, read_scores),
-    Fault("record: longer than any", write(b" " * (17 << 20)), read_scores),
+    Fault("record: 100,000 brackets", write(b"[" * 100_000), read_scores_of_2d),
+    Fault("record: other keys", write(json.dumps(dict.fromkeys(map(str, range(9999)), 1)).encode()), read_scores_of_2d),
+    Fault("record: 1 MB of other keys", long_record, read_scores_of_2d),
+    Fault("record: longer than any", write(b" " * (17 << 20)), read_scores_of_2d),
     Fault("record: nested layers", write(b'{"layers":{"a":' * 20_000), lambda p: read_record(p, GradientChecks)),
     Fault("table: one column of text", write(b"a\n" + b"x\n" * 50_000), lambda p: read_csv(p, ["a"])),
     Fault("params: brackets", deep_yaml, load_params),

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mnist_core.data.dataset import save_dataset
+from mnist_core.data.dataset import load_manifest, save_dataset
 from mnist_core.models import MODELS
 from mnist_core.networks.architectures import parameter_shapes
 from mnist_core.networks.model_file import save_model
 from mnist_core.params import load_params
 from mnist_core.report.sections import ReportSources
+from tests.records import write_predictions
 from tests.report.comparison_inputs import write_comparison_inputs
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +63,7 @@ def write_report_inputs(root: Path) -> None:
     some = 255 - images  # the report shows no other images than those of the test split
     splits = {"train": (some[:2], labels[:2]), "validation": (some[2:4], labels[2:4]), "test": (images, labels)}
     save_dataset(root / "data/prepared", splits)
+    data_sha256 = load_manifest(root / "data/prepared").sha256
 
     summary = {}
     for model, (framework, letter) in MODELS.items():
@@ -143,7 +145,7 @@ def write_report_inputs(root: Path) -> None:
         predictions[:80] = (labels[:80] + 3) % 10  # the first 80 are wrong, with falling confidence
         probabilities[np.arange(NUM_TEST), predictions] = 0.91 - np.arange(NUM_TEST) / 1000
         probabilities[np.arange(NUM_TEST), labels] += np.arange(NUM_TEST, dtype=np.float32) / 1000
-        np.savez(root / f"data/predictions/{model}.npz", probabilities=probabilities[None])
+        write_predictions(root / f"data/predictions/{model}.npz", model, data_sha256, probabilities[None])
         counts = np.zeros((10, 10), int)
         np.add.at(counts, (labels, predictions), 1)
         pd.DataFrame(

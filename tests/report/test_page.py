@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mnist_core.data.dataset import load_manifest
 from mnist_core.errors import UserError
 from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D
 from mnist_core.networks.model_file import save_model
@@ -17,6 +18,7 @@ from mnist_core.report.derivations import formula_to_mathml, render_derivations
 from mnist_core.report.images import first_layer_kernels
 from mnist_core.report.page import build_report
 from mnist_core.report.svg import inline_svg
+from tests.records import write_predictions
 from tests.report.report_inputs import PASSED_OVER, ROOT, SHORTENED, report_sources, write_report_inputs
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
@@ -360,9 +362,33 @@ def test_a_missing_or_broken_file_is_named_in_one_line(root, name):
         assert "\n" not in str(broken.value)
 
 
-def test_predictions_for_another_test_set_are_refused(root):
-    np.savez(root / "data/predictions/2d.npz", probabilities=np.zeros((1, 399, 10), np.float32))
-    with pytest.raises(UserError, match=r"2d\.npz: 399 predictions for 400 test images"):
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"probabilities": np.zeros((1, 399, 10), np.float32)}, r"have the shape \(1, 399, 10\), not \(1, 400, 10\)"),
+        ({"data_sha256": "ab" * 32}, f"it is of data_sha256 {'ab' * 32}, not [0-9a-f]{{64}}"),
+        ({"model": "1a"}, "it is of model 1a, not 2d"),
+    ],
+)
+def test_predictions_for_another_test_set_or_of_another_model_are_refused(root, changes, message):
+    right = {
+        "model": "2d",
+        "data_sha256": load_manifest(root / "data/prepared").sha256,
+        "probabilities": np.zeros((1, 400, 10), np.float32),
+    }
+    write_predictions(root / "data/predictions/2d.npz", **right | changes)
+    with pytest.raises(UserError, match=rf"2d\.npz: .*{message}; run `dvc repro`"):
+        build(root)
+
+
+@pytest.mark.parametrize(("name", "keys"), [("details", ("models", "2d")), ("parity", ("d",))])
+def test_a_record_that_lacks_a_model_or_a_letter_is_refused(root, name, keys):
+    path = root / f"metrics/{name}.json"
+    *outer, missing = keys
+    record = json.loads(path.read_text())
+    del (record[outer[0]] if outer else record)[missing]
+    path.write_text(json.dumps(record))
+    with pytest.raises(UserError, match=re.escape(f"{path}: holds ") + ".*; run `dvc repro`"):
         build(root)
 
 

@@ -6,7 +6,7 @@ import pytest
 from mnist_core.errors import UserError
 from mnist_core.models import MODELS
 from mnist_core.report import tables
-from tests.records import SCORES
+from tests.records import SCORES, model_scores
 
 REFERENCE = tables.load_reference("mnist")
 
@@ -106,12 +106,12 @@ def write_metrics(directory):
     for place, model in enumerate(MODELS):
         scores = {"train_error": 1.0, "train_error_std": 0.5, "test_error": 2.0 + place, "test_error_std": 0.25}
         pair = {"learning_rate": 0.1, "epochs": 2, "validation_error": 3.0}
-        (directory / f"{model}.json").write_text(json.dumps(SCORES | scores | pair))
+        (directory / f"{model}.json").write_text(json.dumps(model_scores(model, "ab", **scores, **pair)))
 
 
 def test_the_summary_gathers_the_metrics_of_every_model(tmp_path):
     write_metrics(tmp_path)
-    summary = tables.read_all_scores(tmp_path)
+    summary = tables.read_all_scores(tmp_path, "ab")
     assert list(summary) == ["1a", "1b", "1c", "1d", "2a", "2b", "2c", "2d"]
     assert [summary[model]["test_error"] for model in summary] == [2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]
     assert summary["2d"] == SCORES | {
@@ -131,7 +131,7 @@ def test_a_metric_that_is_no_number_is_one_line(tmp_path):
     path.write_text(path.read_text().replace('"test_error": 4.0', '"test_error": NaN'))
     message = f"{path}: test_error: Input should be a finite number (found nan); run `dvc repro` to write it again"
     with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
-        tables.read_all_scores(tmp_path)
+        tables.read_all_scores(tmp_path, "ab")
 
 
 def test_test_errors_of_all_models_stand_in_one_table(tmp_path):

@@ -7,13 +7,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from mnist_core.data.dataset import load_split
-from mnist_core.files.reading import read_record
-from mnist_core.files.writing import write_arrays
-from mnist_core.models import MODELS
-from mnist_core.records import Details
+from mnist_core.data.dataset import load_manifest, load_split
+from mnist_core.models import MODELS, tuned
+from mnist_core.records import read_details
 from stages.compare import main
-from tests.records import SCORES
+from tests.records import model_scores, write_predictions
 
 ROOT = Path(__file__).parents[2]
 OUTPUTS = ("metrics/intervals.csv", "metrics/comparisons.csv", "metrics/details.json")
@@ -32,14 +30,15 @@ def project(tmp_path, monkeypatch, prepared):
     for model, (_, letter) in MODELS.items():
         predicted = np.tile(labels, (2, 1))
         predicted[:, : NUM_WRONG[letter]] = (predicted[:, : NUM_WRONG[letter]] + 1) % 10
-        write_predictions(model, np.eye(10, dtype=np.float32)[predicted], [1, 2])
-        Path(f"data/scores/{model}.json").write_text(json.dumps(SCORES))
+        write(model, np.eye(10, dtype=np.float32)[predicted])
     return tmp_path
 
 
-def write_predictions(model, probabilities, seeds):
-    arrays = {"probabilities": probabilities, "seeds": np.array(seeds)}
-    write_arrays(Path(f"data/predictions/{model}.npz"), arrays)
+def write(model, probabilities, seeds=(1, 2), data_sha256=None):
+    """What stage evaluate writes of a model, by default of the prepared data."""
+    data_sha256 = data_sha256 or load_manifest(Path("data/prepared")).sha256
+    write_predictions(Path(f"data/predictions/{model}.npz"), model, data_sha256, probabilities, seeds)
+    Path(f"data/scores/{model}.json").write_text(json.dumps(model_scores(model, data_sha256)))
 
 
 def test_writes_intervals_pairs_and_details(project):
@@ -53,7 +52,7 @@ def test_writes_intervals_pairs_and_details(project):
     assert pairs.loc[("1a", "1b"), ["difference", "verdict"]].tolist() == [67.5, "different"]
     assert pairs.loc[("1b", "2b"), ["difference", "verdict"]].tolist() == [0, "alike"]
     assert pairs.loc[("1b", "1c"), ["difference", "verdict"]].tolist() == [2.5, "undecided"]
-    details = read_record(Path("metrics/details.json"), Details)
+    details = read_details(Path("metrics/details.json"))
     assert (details.seeds, details.num_images, details.disputed_images) == ((1, 2), 40, ())
     assert details.models["2d"].first_half_error == 5
     assert details.models["2d"].optimism == 0.25
@@ -63,9 +62,8 @@ def test_writes_intervals_pairs_and_details(project):
 def test_tuned_models_are_compared_with_the_reports_and_twins_with_each_other(project):
     for letter in "bd":
         for number in "12":
-            for directory, suffix in (("predictions", "npz"), ("scores", "json")):
-                source = Path(f"data/{directory}/{number}{letter}.{suffix}")
-                shutil.copy(source, source.with_name(f"{number}{letter}_tuned.{suffix}"))
+            with np.load(f"data/predictions/{number}{letter}.npz") as predictions:
+                write(tuned(f"{number}{letter}"), predictions["probabilities"])
     assert CliRunner().invoke(main, [], catch_exceptions=False).exit_code == 0
     pairs = pd.read_csv("metrics/tuned_comparisons.csv")
     assert sorted(zip(pairs.model, pairs.other, strict=True)) == [
@@ -87,8 +85,9 @@ def test_same_input_gives_the_same_bytes(project):
 
 
 def remove_a_score():
-    scores = {name: value for name, value in SCORES.items() if name != "final_validation_error"}
-    Path("data/scores/1c.json").write_text(json.dumps(scores))
+    path = Path("data/scores/1c.json")
+    del (scores := json.loads(path.read_text()))["final_validation_error"]
+    path.write_text(json.dumps(scores))
     return "data/scores/1c.json: final_validation_error: missing; run"
 
 
@@ -98,11 +97,37 @@ def remove_predictions():
 
 
 def take_other_seeds():
-    write_predictions("2a", np.full((2, 40, 10), 0.1, np.float32), [1, 3])
+    write("2a", np.full((2, 40, 10), 0.1, np.float32), [1, 3])
     return "data/predictions/2a.npz: its seeds (1, 3) are not those of the other models, (1, 2); run"
 
 
-@pytest.mark.parametrize("spoil", [remove_a_score, remove_predictions, take_other_seeds])
+def take_predictions_of_another_model():
+    shutil.copy("data/predictions/1a.npz", "data/predictions/2d.npz")
+    return "data/predictions/2d.npz: it is of model 1a, not 2d; run"
+
+
+def take_scores_of_another_model():
+    shutil.copy("data/scores/1a.json", "data/scores/2d.json")
+    return "data/scores/2d.json: it is of model 1a, not 2d; run"
+
+
+def take_predictions_of_other_data():
+    """As `make tuned` leaves them if it ran before the data changed for others with as many images."""
+    write("1b_tuned", np.full((2, 40, 10), 0.1, np.float32), data_sha256="ab" * 32)
+    return f"data/predictions/1b_tuned.npz: it is of data_sha256 {'ab' * 32}, not "
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        remove_a_score,
+        remove_predictions,
+        take_other_seeds,
+        take_predictions_of_another_model,
+        take_scores_of_another_model,
+        take_predictions_of_other_data,
+    ],
+)
 def test_a_faulty_input_is_one_line_and_leaves_no_output(project, spoil):
     message = spoil()
     result = CliRunner().invoke(main, [])

@@ -48,7 +48,10 @@ LINES = "2a seed 1: train error 0.90000, test error 0.90000\n2a seed 2: train er
 def test_scores_confusion_and_predictions(project):
     result = invoke("--model", "2a")
     assert (result.exit_code, result.stdout) == (0, LINES)
+    data_sha256 = load_manifest(project / "data/prepared").sha256
     assert json.loads((project / "data/scores/2a.json").read_text()) == {
+        "model": "2a",
+        "data_sha256": data_sha256,
         "train_error": 90.0,
         "train_error_std": 0.0,
         "test_error": 90.0,
@@ -69,6 +72,7 @@ def test_scores_confusion_and_predictions(project):
     assert counted.values.tolist() == [[actual, 4, 4] for actual in range(10)]  # of the first seed
     with np.load(project / "data/predictions/2a.npz") as predictions:
         probabilities, seeds = predictions["probabilities"], predictions["seeds"]
+        assert (predictions["model"], predictions["data_sha256"]) == (b"2a", data_sha256.encode())
     assert (probabilities.shape, probabilities.dtype) == ((2, 40, 10), np.float32)
     assert seeds.tolist() == [1, 2]
     np.testing.assert_allclose(probabilities[0, 0, 3:5], [0.0853368, 0.2319690], rtol=1e-5)  # 1 and e of 9 + e

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
+from mnist_core.data.dataset import load_manifest
 from mnist_core.errors import UserError
 from mnist_core.models import MODELS
 from mnist_core.networks.architectures import Dense
@@ -23,13 +24,14 @@ def project(small_project):
     params = YAML(typ="safe").load(small_project / "params.yaml")
     params["architectures"] = {letter: [{"type": "dense", "units": 10}] for letter in "abcd"}
     YAML(typ="safe").dump(params, small_project / "params.yaml")
+    data_sha256 = load_manifest(small_project / "data/prepared").sha256
     for number, name in enumerate(MODELS):
         directory = small_project / "data/models" / name
         for seed in (1, 2):
             bias = np.full(10, 100 * number + seed, np.float32)
             weights = {"dense_1.kernel": np.zeros((784, 10), np.float32), "dense_1.bias": bias}
             chosen = {"learning_rate": 0.5, "epochs": 2}
-            provenance = Provenance(model=name, seed=seed, batch_size=20, data_sha256="0", **chosen)
+            provenance = Provenance(model=name, seed=seed, batch_size=20, data_sha256=data_sha256, **chosen)
             save_model(directory / f"seed_{seed}.npz", (Dense(10),), weights, provenance)
             errors = pd.DataFrame({"epoch": [1, 2], "test_error": [9.0, 7.5 + seed]})
             errors.to_csv(directory / f"seed_{seed}.csv", index=False)
@@ -67,6 +69,17 @@ def test_a_missing_model_leaves_what_was_published(project):
     assert result.exit_code == 1
     assert result.output.startswith("Error: data/models/2d/seed_1.npz: no such file")
     assert (project / "data/published/published.json").read_bytes() == before
+
+
+def test_a_model_of_other_data_is_not_published(project):
+    path = project / "data/models/2d/seed_1.npz"
+    provenance = Provenance(model="2d", seed=1, learning_rate=0.5, epochs=2, batch_size=20, data_sha256="ab" * 32)
+    save_model(path, *load_model(path), provenance)
+    result = run(publish.main)
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: data/models/2d/seed_1.npz: it is a network of another data_sha256; ")
+    assert result.output.count("\n") == 1
+    assert not (project / "data/published").exists()
 
 
 def test_models_are_found_where_they_were_trained_else_where_they_are_published(project):

@@ -5,19 +5,22 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from mnist_core.data.dataset import load_manifest
 from mnist_core.models import MODELS
 from stages.table import main
-from tests.records import SCORES
+from tests.records import model_scores
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
-    """Metrics and curves of all eight models, and params.yaml."""
+def project(tmp_path, monkeypatch, prepared):
+    """Prepared images, metrics and curves of all eight models, and params.yaml."""
     monkeypatch.chdir(tmp_path)
+    shutil.copytree(prepared, "data/prepared")
+    data_sha256 = load_manifest(prepared).sha256
     shutil.copy(ROOT / "params.yaml", "params.yaml")
-    Path("data/scores").mkdir(parents=True)
+    Path("data/scores").mkdir()
     Path("plots/curves").mkdir(parents=True)
     for place, model in enumerate(MODELS):
         numbers = {
@@ -29,7 +32,7 @@ def project(tmp_path, monkeypatch):
             "epochs": 2,
             "validation_error": 3.0,
         }
-        Path(f"data/scores/{model}.json").write_text(json.dumps(SCORES | numbers))
+        Path(f"data/scores/{model}.json").write_text(json.dumps(model_scores(model, data_sha256, **numbers)))
         Path(f"plots/curves/{model}.csv").write_text(
             "epoch,train_error,train_error_std,test_error,test_error_std\n"
             f"1,4.0,0.1,{5 + place}.5,0.1\n2,1.0,0.5,{2 + place}.0,0.25\n"
@@ -88,3 +91,12 @@ def test_a_missing_input_is_one_line_and_leaves_no_output(project, missing):
     assert result.output == f"Error: {missing}: no such file; run `dvc repro` to write it again\n"
     assert not list(Path("metrics").glob("summary*")) + list(Path("metrics").glob("error_table*"))
     assert not Path("plots/test_errors.csv").exists()
+
+
+def test_scores_of_other_data_are_one_line_and_leave_no_output(project):
+    Path("data/scores/2c.json").write_text(json.dumps(model_scores("2c", "ab" * 32)))
+    result = CliRunner().invoke(main, [])
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: data/scores/2c.json: it is of data_sha256 {'ab' * 32}, not ")
+    assert result.output.count("\n") == 1
+    assert not Path("metrics/summary.json").exists()
