@@ -1,6 +1,7 @@
 """`mnist predict`: which digit is on a picture."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,8 +55,8 @@ def predict(files: tuple[str, ...], model: str, top: int, as_json: bool, show: P
             image = to_mnist(decode(read_picture(name)))
         except UserError as error:
             failed = True
-            fault = str(error).removeprefix(f"{name}: ")
-            click.echo(f"{name}: {fault}", err=True)
+            fault = str(error).removeprefix(f"{Path(name)}: ")
+            click.echo(f"{shown(name)}: {fault}", err=True)
             if as_json:
                 click.echo(json.dumps({"file": name, "error": fault}))
             continue
@@ -98,28 +99,38 @@ def classifier_of(path: Path) -> Callable[[Array], Array]:
 def list_files(names: tuple[str, ...]) -> Iterator[str]:
     """Yield the files: of a directory all pictures below it, by their suffixes and in order of name."""
     for name in names:
-        if name != STANDARD_INPUT and Path(name).is_dir():
+        if is_directory(name):
             found = sorted(str(path) for path in Path(name).rglob("*") if path.suffix.lower() in SUFFIXES)
             yield from found or [name]
         else:
             yield name
 
 
+def is_directory(name: str) -> bool:
+    """Return whether an argument is a directory; where none can tell, it is not, and reading it will say why."""
+    return name != STANDARD_INPUT and os.path.isdir(name)  # noqa: PTH112 - Path.is_dir raises for too long a name
+
+
 def read_picture(name: str) -> bytes:
     """Return the bytes of a file, or of standard input for "-"; UserError if it is missing or unreadable."""
-    if name == STANDARD_INPUT:
-        return sys.stdin.buffer.read()
     path = Path(name)
-    if path.is_dir():
+    if is_directory(name):
         raise UserError(f"{name}: no picture in this directory; names must end in {', '.join(SUFFIXES)}")
     with reading(path, "a picture", "check the name"):
-        return path.read_bytes()
+        if name != STANDARD_INPUT:
+            return path.read_bytes()
+        return sys.stdin.buffer.read() if sys.stdin else b""  # None where a shell has closed it
+
+
+def shown(name: str) -> str:
+    """Return a file's name in one line, with escapes for what a terminal would obey or cannot print."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
 
 
 def as_line(name: str, probabilities: Array, top: int) -> str:
     """Return the likeliest digits, such as "seven.png: 7 (99.2 %), 1 (0.5 %)"."""
     digits = np.argsort(-probabilities, kind="stable")[:top]
-    return f"{name}: " + ", ".join(f"{digit} ({100 * probabilities[digit]:.1f} %)" for digit in digits)
+    return f"{shown(name)}: " + ", ".join(f"{digit} ({100 * probabilities[digit]:.1f} %)" for digit in digits)
 
 
 def as_json_line(name: str, model: str, probabilities: Array) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mnist_core.arrays import Array
-from mnist_core.errors import UserError
+from mnist_core.errors import UserError, printable
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
@@ -29,13 +29,17 @@ def decode(content: bytes) -> Array:
             image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
             image.draft("RGB", (_LONGEST_SIDE, _LONGEST_SIDE))  # JPEG only: decodes at a fraction of the size
             image.load()
-            image = ImageOps.exif_transpose(image)
+            return _rgba(ImageOps.exif_transpose(image))
     except UnidentifiedImageError as error:
         raise UserError(f"not a picture in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}") from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise UserError(f"refused: more than {Image.MAX_IMAGE_PIXELS:,} pixels") from error
-    except (OSError, ValueError, SyntaxError, EOFError, OverflowError, TypeError) as error:
-        raise UserError(f"a damaged picture ({' '.join(str(error).split())})") from error
+    except Exception as error:  # Pillow's parsers let through what they run into: IndexError, struct.error and others
+        raise UserError(f"a damaged picture ({printable(error) or type(error).__name__})") from error
+
+
+def _rgba(image: Image.Image) -> Array:
+    """Return a loaded picture of any mode as uint8 (height, width, 4), its longer side reduced if it is too long."""
     if image.mode.startswith("I"):  # 16 bits; Pillow would cut off what is above 255
         image = Image.fromarray((np.clip(np.asarray(image).astype(np.int64), 0, 65535) >> 8).astype(np.uint8))
     if image.mode not in ("RGB", "RGBA", "L", "LA", "P", "PA", "1"):

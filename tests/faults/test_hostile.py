@@ -7,9 +7,12 @@ import math
 import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from PIL import ExifTags, Image
 from pydantic import TypeAdapter
 
 from mnist_core.candidates import Choice, Search
@@ -30,6 +34,7 @@ from mnist_core.files.reading import read_csv, read_record, read_yaml
 from mnist_core.networks.architectures import Dense, architecture_to_dicts, parameter_shapes
 from mnist_core.networks.model_file import Provenance, load_model
 from mnist_core.params import load_params
+from mnist_core.predict.pictures import FORMATS, decode
 from mnist_core.published import PublishedModel
 from mnist_core.records import GradientChecks, ModelScores, Scores, Twins, read_confusion
 from tests.projects import ROOT, squares
@@ -299,6 +304,74 @@ def npm_archives(draw):
     return gzip.compress(draw(damaged(st.just(file.getvalue()))), 1)
 
 
+def pictures():
+    """Small pictures in each format that we read, with what comes with pictures: palettes, profiles, EXIF, frames."""
+    grey = Image.fromarray(np.arange(0, 192, 3, dtype=np.uint8).reshape(8, 8))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    extras = {
+        "PNG": [{"transparency": 3}, {"icc_profile": b"profile", "exif": exif}],
+        "JPEG": [{"progressive": True}, {"icc_profile": b"profile", "exif": exif}],
+        "GIF": [{"transparency": 3}, {"save_all": True, "append_images": [grey.rotate(90)]}],
+        "WEBP": [{"lossless": True}, {"icc_profile": b"profile", "exif": exif}],
+        "BMP": [],
+    }
+    for kind in FORMATS:
+        for mode, options in product(("L", "P", "RGB"), ({}, *extras[kind])):
+            file = io.BytesIO()
+            with suppress(OSError, ValueError):  # the format does not have the mode, nor its transparency
+                grey.convert(mode).save(file, kind, **options)
+                yield file.getvalue()
+
+
+PNG_START = b"\x89PNG\r\n\x1a\n"
+
+
+def with_checksums(content):
+    """Return a PNG whose checksums are right again, so that what is damaged gets further than to them."""
+    at, parts = len(PNG_START), [content[: len(PNG_START)]]
+    while at + 12 <= len(content):
+        end = at + 8 + int.from_bytes(content[at : at + 4], "big")
+        parts += [content[at:end], struct.pack(">I", zlib.crc32(content[at + 4 : end]))]
+        at = end + 4
+    return b"".join(parts)
+
+
+METADATA = st.builds(
+    lambda start, end: start + end,
+    st.sampled_from([b"", b"II*\0", b"II+\0", b"MM\0*", b"Exif\0\0II*\0\x08\0\0\0", b"x\0\0"]),
+    st.binary(max_size=4),
+)
+
+
+@st.composite
+def damaged_pictures(draw):
+    """Pictures with pieces replaced, inserted or cut off; a PNG perhaps with another chunk, and right checksums."""
+    content = draw(st.sampled_from(PICTURES))
+    if not content.startswith(PNG_START) or draw(st.booleans()):
+        return draw(damaged(st.just(content)))
+    if draw(st.booleans()):
+        return with_checksums(draw(damaged(st.just(content))))
+    kind = draw(st.sampled_from([b"iCCP", b"eXIf", b"tRNS", b"PLTE", b"zTXt", b"iTXt", b"acTL", b"fcTL", b"cHRM"]))
+    new = draw(METADATA)
+    place = content.index(b"IEND" if draw(st.booleans()) else b"IDAT") - 4
+    return with_checksums(content[:place] + struct.pack(">I", len(new)) + kind + new + bytes(4) + content[place:])
+
+
+PICTURES = list(pictures())
+
+
+def check_picture(path):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Image, "MAX_IMAGE_PIXELS", 100_000)  # what may fill memory by right, takes seconds
+        try:
+            picture = decode(path.read_bytes())
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error  # as the command says it
+    assert (picture.dtype, picture.ndim, picture.shape[2]) == (np.uint8, 3, 4)
+    assert 0 < picture.size <= 4 * 100_000
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of file: how to make hostile ones, who reads them and checks the result; `all`: tried by `make faults`."""
@@ -327,6 +400,7 @@ KINDS = [
     Kind("table", st.one_of(tables(), tables(), damaged(tables())), check_table, 10_000),
     *[Kind("params", changed(PARAMS).map(as_json), check_params, 2_500)] * 3,
     Kind("params", damaged(st.just(as_json(PARAMS))), check_params, 2_500),
+    Kind("picture", damaged_pictures(), check_picture, 10_000),
     Kind("npm archive", npm_archives(), _members, 10_000, refusal=SourceFault),
 ]
 QUICK = {"IDX": 20, "params": 10}

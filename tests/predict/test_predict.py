@@ -1,8 +1,10 @@
 """Pictures of every kind become what MNIST holds, and the command answers or says in one line why not."""
 
+import errno
 import hashlib
 import io
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -157,12 +159,12 @@ def test_every_format(kind):
     assert difference.mean() <= 8  # JPEG and WebP are lossy
 
 
+def chunk(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
 def bomb():
     """Return a PNG of a few hundred bytes whose header promises 40,000 x 40,000 pixels."""
-
-    def chunk(kind, content):
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
     header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 0, 0, 0, 0)
     chunks = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(b"\0" * 99)), chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
@@ -188,6 +190,32 @@ def test_a_truncated_picture_is_one_line():
     with pytest.raises(UserError, match="a damaged picture") as caught:
         decode(buffer.getvalue()[:3000])
     assert "\n" not in str(caught.value)
+
+
+def png(*, last=b""):
+    """Return a small PNG; `last` is put behind its pixels."""
+    buffer = io.BytesIO()
+    Image.fromarray(255 - seven()).save(buffer, "PNG")
+    content = buffer.getvalue()
+    return content[:-12] + last + content[-12:]
+
+
+@pytest.mark.parametrize(
+    "last",
+    [chunk(b"iCCP", b""), chunk(b"eXIf", b"II*\0"), chunk(b"eXIf", b"II+\0"), chunk(b"eXIf", b"MM\0*\0")],
+    ids=["empty iCCP", "short EXIF", "short EXIF of BigTIFF", "EXIF without an offset"],
+)
+def test_broken_metadata_of_a_png_give_one_line(last):
+    with pytest.raises(UserError, match="a damaged picture"):
+        decode(png(last=last))
+
+
+@pytest.mark.parametrize("exif", [b"II*\0", b"II+\0"])
+def test_broken_metadata_of_a_webp_give_one_line(exif):
+    buffer = io.BytesIO()
+    Image.fromarray(255 - seven()).convert("RGB").save(buffer, "WEBP", exif=exif)
+    with pytest.raises(UserError, match="a damaged picture"):
+        decode(buffer.getvalue())
 
 
 # --- the command ---
@@ -236,6 +264,44 @@ def test_a_bad_file_gets_one_line_and_the_others_their_answer(project):
     _, *faults = result.stderr.splitlines()
     assert [fault.split(": ")[0] for fault in faults] == ["in/bad.png", "missing.png", "empty"]
     assert result.exit_code == 1
+
+
+def test_a_name_that_no_system_call_takes_does_not_stop_the_others(project):
+    names = ["x" * 300 + ".png", "in/b.png/c.png", "two\nlines\x1b[31m.png", "\udcff.png", "./missing.png"]
+    result = invoke(*names, "in/b.png")
+    assert result.stdout == "in/b.png: 4 (23.2 %)\n"
+    _, *faults = result.stderr.splitlines()
+    assert [fault.split(": ")[0] for fault in faults] == [
+        *names[:2],
+        r"two\nlines\x1b[31m.png",
+        r"\udcff.png",
+        "./missing.png",
+    ]
+    assert faults[0].endswith(": cannot be read (File name too long); check the name")
+    assert faults[-1] == "./missing.png: no such file; check the name"
+    assert result.exit_code == 1
+
+
+def test_a_directory_that_one_may_not_search_does_not_stop_the_others(project, monkeypatch):
+    """Root may search every directory, so the system's answer is made up."""
+    stat, read_bytes = os.stat, Path.read_bytes
+
+    def refuse(path, **options):
+        if "closed" in str(path):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: refuse(path) and read_bytes(path))
+    result = invoke("closed/a.png", "in/b.png")
+    assert result.stdout == "in/b.png: 4 (23.2 %)\n"
+    assert result.stderr.endswith("\nclosed/a.png: cannot be read (Permission denied); check the name\n")
+    assert result.exit_code == 1
+
+
+def test_a_printed_name_is_one_line(project):
+    (project / "in/b.png").rename(project / "in/b\n.png")
+    assert invoke("in/b\n.png").stdout == "in/b\\n.png: 4 (23.2 %)\n"
 
 
 def test_published_models_serve_where_nothing_was_trained(project):
