@@ -36,12 +36,12 @@ def build_page(published: Path) -> str:
     models, networks = [], []
     known = read_published(published)
     for name, record in known.items():
-        if tuned(name) in known:  # the better of the two; all would be too large a page
+        if tuned(name) in known:  # the tuned one is drawn; all would be too large a page
             continue
         path = published / f"{name}.npz"
         if sha256(path) != record.sha256:
             raise UserError(f"{path}: not the file that {RECORD} describes; run `dvc repro` to write it again")
-        architecture, weights = load_model(path)
+        architecture, weights = load_model(path, {"model": name, "seed": record.seed})
         models.append(
             {
                 "name": name,

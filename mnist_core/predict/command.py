@@ -5,11 +5,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 
 from mnist_core.arrays import Array
+from mnist_core.data.dataset import load_manifest
 from mnist_core.errors import UserError
 from mnist_core.files.reading import reading
 from mnist_core.files.writing import output_file
@@ -18,10 +20,11 @@ from mnist_core.models import ALL_MODELS
 from mnist_core.networks.model_file import load_model
 from mnist_core.predict.pictures import SUFFIXES, decode, encode_png
 from mnist_core.predict.preprocessing import to_mnist
-from mnist_core.published import PUBLISHED, TRAINED, find_model
+from mnist_core.published import PUBLISHED, TRAINED, find_model, place_of, read_published
 from mnist_core.registry import build_classifier
 
 STANDARD_INPUT = "-"
+PREPARED = Path("data/prepared")
 
 
 @click.command()
@@ -43,8 +46,8 @@ def predict(files: tuple[str, ...], model: str, top: int, as_json: bool, show: P
     and colour will do, dark on light or light on dark. A file that cannot be read gets one line, and exit code 1.
     """
     try:
-        path = find_model(model, root=project_directory())
-        answer = classifier_of(path)
+        path, expected = find_expected(model, project_directory())
+        answer = classifier_of(path, expected)
     except UserError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Model {model} from {path}", err=True)
@@ -79,15 +82,30 @@ def project_directory() -> Path:
     return here if any((here / place).is_dir() for place in (TRAINED, PUBLISHED)) else Path(__file__).parents[2]
 
 
-def classifier_of(path: Path) -> Callable[[Array], Array]:
+def find_expected(model: str, root: Path) -> tuple[Path, dict[str, Any]]:
+    """Return the file of a model and what it must be, for `load_model`.
+
+    A trained one must come from the images in data/prepared.
+
+    Raises:
+        UserError: there is no such model, or what is known of it is missing or damaged.
+    """
+    path = find_model(model, root=root)
+    if place_of(path) == PUBLISHED:
+        return path, {"model": model, "seed": read_published(path.parent)[model].seed}
+    seed = int(path.stem.removeprefix("seed_"))
+    return path, {"model": model, "seed": seed, "data_sha256": load_manifest(root / PREPARED).sha256}
+
+
+def classifier_of(path: Path, expected: dict[str, Any]) -> Callable[[Array], Array]:
     """Return a function from an image, uint8 (28, 28), to ten probabilities, float32 (10,).
 
     Every model runs in NumPy, those that TensorFlow trained too: their files are the same, and it starts at once.
 
     Raises:
-        UserError: the file is missing or is no model.
+        UserError: the file is missing, is no model or is another one than was expected.
     """
-    classifier = build_classifier("numpy", *load_model(path))
+    classifier = build_classifier("numpy", *load_model(path, expected))
 
     def answer(image: Array) -> Array:
         scaled = np.divide(image, np.float32(255), dtype=np.float32)

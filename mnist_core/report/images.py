@@ -84,7 +84,8 @@ class FirstLayer:
 
 def first_layer(model: str, sources: ReportSources, seed: int, classes: Sequence[str]) -> FirstLayer:
     """Return pictures of the weights that read the image; the outputs of a network of one layer are its classes."""
-    architecture, weights = load_model(sources.models / model / f"seed_{seed}.npz")
+    expected = {"model": model, "seed": seed, "data_sha256": load_manifest(sources.prepared).sha256}
+    architecture, weights = load_model(sources.models / model / f"seed_{seed}.npz", expected)
     framework = FRAMEWORK_NAMES[framework_and_letter(model)[0]]
     kernels = first_layer_kernels(architecture, weights)
     if kernels is None:

@@ -11,7 +11,7 @@ from mnist_core.draw.page import LARGEST_PAGE, build_page
 from mnist_core.models import tuned
 from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D
 from mnist_core.networks.initializers import initial_weights
-from mnist_core.networks.model_file import load_model, save_model
+from mnist_core.networks.model_file import Provenance, load_model, save_model
 from mnist_core.predict.preprocessing import to_mnist
 from mnist_core.published import PUBLISHED, RECORD, sha256
 from mnist_core.registry import build_classifier
@@ -80,8 +80,10 @@ onload = async () => {
 def publish(directory, models):
     record = {}
     for name, (architecture, weights) in models.items():
-        save_model(directory / f"{name}.npz", architecture, weights)
-        described = {"test_error": 4.0, "seed": 1, "learning_rate": 0.1, "epochs": 2}
+        chosen = {"seed": 1, "learning_rate": 0.1, "epochs": 2}
+        provenance = Provenance(model=name, batch_size=20, data_sha256="0", **chosen)
+        save_model(directory / f"{name}.npz", architecture, weights, provenance)
+        described = {"test_error": 4.0, **chosen}
         record[name] = {"sha256": sha256(directory / f"{name}.npz"), **described}
     (directory / RECORD).write_text(json.dumps(record))
 
@@ -151,7 +153,7 @@ def compare(directory, page, mnist_directory, tmp_path):
     np.testing.assert_array_equal(np.array([one["seen"] for one in found], np.uint8).reshape(-1, 28, 28), seen)
     ties = 0
     names = json.loads((directory / RECORD).read_text())
-    assert list(found[0]["answers"]) == [name for name in names if tuned(name) not in names]  # the better of two
+    assert list(found[0]["answers"]) == [name for name in names if tuned(name) not in names]  # the tuned of two
     for name in found[0]["answers"]:
         architecture, weights = load_model(directory / f"{name}.npz")
         logits = build_classifier("numpy", architecture, weights).predict_logits(scaled(seen)).astype(np.float64)

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -17,14 +18,16 @@ from click.testing import CliRunner
 from PIL import Image
 
 from mnist_core.__main__ import main
+from mnist_core.data.dataset import load_manifest, save_dataset
 from mnist_core.errors import UserError
 from mnist_core.networks.architectures import Dense
-from mnist_core.networks.model_file import load_model, save_model
+from mnist_core.networks.model_file import Provenance, load_model, save_model
 from mnist_core.predict.pictures import decode
 from mnist_core.predict.preprocessing import to_mnist
 from mnist_core.published import PUBLISHED
 from mnist_core.registry import build_classifier
 from tests.digits import ROOT, as_jpeg, as_rgba, photograph, scaled, test_images
+from tests.projects import squares
 
 
 def accuracy(network, images, labels):
@@ -221,12 +224,39 @@ def test_broken_metadata_of_a_webp_give_one_line(exif):
 # --- the command ---
 
 
+def prepare(project, **named):
+    rng = np.random.default_rng(0)
+    (project / "data/prepared").mkdir(parents=True, exist_ok=True)
+    splits = {name: squares(rng, 10) for name in ("train", "validation", "test")}
+    save_dataset(project / "data/prepared", splits, **named)
+
+
+def save_fours(project, **changes):
+    """Save a network that says 4 as model 2d of seed 1; its provenance with changes."""
+    weights = {"dense_1.kernel": np.zeros((784, 10), "float32"), "dense_1.bias": np.zeros(10, "float32")}
+    weights["dense_1.bias"][4] = 1
+    known = {"model": "2d", "seed": 1, "data_sha256": load_manifest(project / "data/prepared").sha256}
+    provenance = Provenance(learning_rate=0.1, epochs=3, batch_size=20, **(known | changes))
+    save_model(project / "data/models/2d/seed_1.npz", (Dense(10),), weights, provenance)
+
+
+def publish(project, **more):
+    """Publish the model and take away what it was made of; published.json has some keys more."""
+    (project / "data/published").mkdir()
+    path = (project / "data/models/2d/seed_1.npz").rename(project / "data/published/2d.npz")
+    shutil.rmtree(project / "data/models")
+    shutil.rmtree(project / "data/prepared")
+    known = {"test_error": 90.0, "seed": 1, "learning_rate": 0.1, "epochs": 3, **more}
+    record = {"2d": {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), **known}}
+    (project / "data/published/published.json").write_text(json.dumps(record))
+    return path
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A project with one model, which says 4 with probability e / (e + 9) whatever it sees, and two pictures."""
-    weights = {"dense_1.kernel": np.zeros((784, 10), "float32"), "dense_1.bias": np.zeros(10, "float32")}
-    weights["dense_1.bias"][4] = 1
-    save_model(tmp_path / "data/models/2d/seed_1.npz", (Dense(10),), weights)
+    prepare(tmp_path)
+    save_fours(tmp_path)
     (tmp_path / "in").mkdir()
     for name in ("b.png", "a.PNG"):
         Image.fromarray(255 - seven()).save(tmp_path / "in" / name)
@@ -305,12 +335,7 @@ def test_a_printed_name_is_one_line(project):
 
 
 def test_published_models_serve_where_nothing_was_trained(project):
-    (project / "data/published").mkdir()
-    path = (project / "data/models/2d/seed_1.npz").rename(project / "data/published/2d.npz")
-    (project / "data/models/2d").rmdir()
-    known = {"test_error": 90.0, "seed": 1, "learning_rate": 0.1, "epochs": 3}
-    record = {"2d": {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), **known}}
-    (project / "data/published/published.json").write_text(json.dumps(record))
+    path = publish(project)
     result = invoke("in/b.png")
     assert (result.stdout, result.stderr) == ("in/b.png: 4 (23.2 %)\n", "Model 2d from data/published/2d.npz\n")
     path.write_bytes(path.read_bytes() + b"\0")
@@ -320,6 +345,23 @@ def test_published_models_serve_where_nothing_was_trained(project):
     assert invoke("in/b.png", "--model", "2a").output.startswith(
         "Error: 2a: no model in data/models nor data/published"
     )
+
+
+@pytest.mark.parametrize("change", [{"model": "2a"}, {"seed": 7}, {"data_sha256": "0" * 64}])
+def test_another_models_file_is_refused(project, change):
+    save_fours(project, **change)
+    result = invoke("in/b.png")
+    start = f"Error: data/models/2d/seed_1.npz: it is a network of another {next(iter(change))}"
+    assert (result.exit_code, result.output[: len(start)]) == (1, start)
+
+
+@pytest.mark.parametrize("change", [{"model": "2a"}, {"seed": 7}])
+def test_another_models_file_is_refused_where_it_is_published(project, change):
+    save_fours(project, **change)
+    publish(project)
+    result = invoke("in/b.png")
+    start = f"Error: data/published/2d.npz: it is a network of another {next(iter(change))}"
+    assert (result.exit_code, result.output[: len(start)]) == (1, start)
 
 
 def test_it_runs_without_tensorflow(project):

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "registry": GROUND | {"networks", "numpy_nn", "tensorflow_nn"},
     "export": GROUND | {"networks", "tensorflow_nn"},
     "published": GROUND,
-    "predict": GROUND | {"networks", "registry", "published"},
+    "predict": GROUND | {"networks", "data", "registry", "published"},
     "draw": GROUND | {"networks", "published"},
     "__main__": {"predict"},
     "params": GROUND | {"networks", "data"},

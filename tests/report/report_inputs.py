@@ -10,7 +10,7 @@ import pandas as pd
 from mnist_core.data.dataset import load_manifest, save_dataset
 from mnist_core.models import MODELS
 from mnist_core.networks.architectures import parameter_shapes
-from mnist_core.networks.model_file import save_model
+from mnist_core.networks.model_file import Provenance, save_model
 from mnist_core.params import load_params
 from mnist_core.report.sections import ReportSources
 from tests.records import write_predictions
@@ -72,7 +72,10 @@ def write_report_inputs(root: Path) -> None:
         weights = {
             name: rng.normal(0, 0.1, shape).astype(np.float32) for name, shape in parameter_shapes(architecture).items()
         }
-        save_model(root / f"data/models/{model}/seed_1.npz", architecture, weights)
+        provenance = Provenance(
+            model=model, seed=1, learning_rate=0.1, epochs=epochs, batch_size=20, data_sha256=data_sha256
+        )
+        save_model(root / f"data/models/{model}/seed_1.npz", architecture, weights, provenance)
         summary[model] = {
             "train_error": error / 2,
             "train_error_std": 0.0123,

@@ -12,7 +12,7 @@ import pytest
 from mnist_core.data.dataset import load_manifest
 from mnist_core.errors import UserError
 from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D
-from mnist_core.networks.model_file import save_model
+from mnist_core.networks.model_file import Provenance, save_model
 from mnist_core.params import Params, load_params
 from mnist_core.report.derivations import formula_to_mathml, render_derivations
 from mnist_core.report.images import first_layer_kernels
@@ -290,12 +290,23 @@ def test_a_slice_and_another_data_set_are_called_so(root):
     assert "These numbers come from a slice" not in fashion
 
 
+def save_pooling(root, **changes):
+    """Save a network whose first layer has no weights as model 2d of seed 1; its provenance with changes."""
+    weights = {"dense_1.kernel": np.zeros((196, 10), np.float32), "dense_1.bias": np.zeros(10, np.float32)}
+    known = {"model": "2d", "seed": 1, "data_sha256": load_manifest(root / "data/prepared").sha256}
+    provenance = Provenance(learning_rate=0.1, epochs=25, batch_size=20, **(known | changes))
+    save_model(root / "data/models/2d/seed_1.npz", (MaxPool2D(2, 2), Dense(10)), weights, provenance)
+
+
+@pytest.mark.parametrize("change", [{"model": "2a"}, {"seed": 7}, {"data_sha256": "0" * 64}])
+def test_the_weights_of_another_network_are_refused(root, change):
+    save_pooling(root, **change)
+    with pytest.raises(UserError, match=rf"2d/seed_1\.npz: it is a network of another {next(iter(change))}"):
+        build(root)
+
+
 def test_a_first_layer_without_weights_is_said_and_not_shown(root):
-    save_model(
-        root / "data/models/2d/seed_1.npz",
-        (MaxPool2D(2, 2), Dense(10)),
-        {"dense_1.kernel": np.zeros((196, 10), np.float32), "dense_1.bias": np.zeros(10, np.float32)},
-    )
+    save_pooling(root)
     assert "Its first layer is 2×2 max pooling, stride 2, same padding, which has no weights to show." in build(root)
 
 
