@@ -10,12 +10,14 @@ from typing import Annotated
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
+from mnist_core.arrays import NUM_CLASSES
 from mnist_core.errors import UserError
 from mnist_core.files.reading import Record, read_record, reading
 
 TRAINED = Path("data/models")  # <model>/seed_<seed>.npz
 PUBLISHED = Path("data/published")  # <model>.npz and .onnx
 RECORD = "published.json"
+DIGITS = tuple("0123456789")
 
 
 class PublishedModel(Record):
@@ -26,6 +28,7 @@ class PublishedModel(Record):
     seed: NonNegativeInt
     learning_rate: PositiveFloat
     epochs: PositiveInt
+    classes: Annotated[tuple[str, ...], Field(strict=False, min_length=1, max_length=NUM_CLASSES)] = DIGITS
 
 
 def find_model(model: str, seed: int | None = None, *, root: Path = Path()) -> Path:
@@ -86,6 +89,11 @@ def read_published(directory: Path) -> dict[str, PublishedModel]:
     """Read published.json: model -> what is known of its file; UserError if it is missing or damaged."""
     remedy = "restore it with git checkout data/published, or train the models (dvc repro)"
     return read_record(directory / RECORD, dict[str, PublishedModel], remedy)
+
+
+def ten_names(classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a name for each output of a network; one that stands for no class is called by its number."""
+    return (*classes, *(str(label) for label in range(len(classes), NUM_CLASSES)))
 
 
 def sha256(path: Path) -> str:

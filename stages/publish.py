@@ -38,7 +38,8 @@ def main() -> None:
                 seed=seed,
                 learning_rate=choice.learning_rate,
                 epochs=choice.epochs,
-            ).model_dump()
+                classes=params.data.names,
+            ).model_dump(exclude_defaults=True)
         write_json(directory / RECORD, record)
 
 

@@ -2,6 +2,7 @@
 const SIZE = 280, PEN = 18, STEP = 8;
 const canvas = document.getElementById("canvas"), pen = canvas.getContext("2d", {willReadFrequently: true});
 const models = JSON.parse(document.getElementById("models").textContent);
+const classes = JSON.parse(document.getElementById("classes").textContent);
 for (const model of models)
   for (const name of Object.keys(model.weights)) model.weights[name] = decodeFloats(model.weights[name]);
 const state = {last: null, drawing: false, cursor: [SIZE / 2, SIZE / 2], penDown: false, waiting: false, empty: true};
@@ -86,14 +87,14 @@ function answer() {
     if (result) votes[result.probabilities.indexOf(Math.max(...result.probabilities))]++;
   }
   const most = Math.max(...votes);
-  const verdict = most ? `${most} of ${models.length} networks say ${votes.indexOf(most)}.` : "Draw a digit from 0 to 9.";
-  document.getElementById("verdict").textContent = verdict;
+  const verdict = document.getElementById("verdict"), winner = classes[votes.indexOf(most)];
+  verdict.textContent = most ? `${most} of ${models.length} networks say ${winner}.` : verdict.dataset.task;
 }
 
 function showAnswer(model, result) {
   const card = document.getElementById(`model-${model.name}`);
   const best = result ? result.probabilities.indexOf(Math.max(...result.probabilities)) : -1;
-  card.querySelector(".digit").textContent = result ? best : "–";
+  card.querySelector(".digit").textContent = result ? classes[best] : "–";
   card.querySelector(".sure").textContent = result ? `${(100 * result.probabilities[best]).toFixed(1)} %` : "";
   card.querySelectorAll(".bar i").forEach((bar, digit) => {
     bar.style.height = `${result ? 100 * result.probabilities[digit] : 0}%`;

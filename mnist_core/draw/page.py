@@ -13,11 +13,11 @@ from markupsafe import Markup
 
 from mnist_core.arrays import Array
 from mnist_core.errors import UserError
-from mnist_core.files.reading import read_text
+from mnist_core.files.reading import REMEDY, read_text
 from mnist_core.models import framework_and_letter, tuned
 from mnist_core.networks.architectures import architecture_to_dicts, has_convolutions
 from mnist_core.networks.model_file import load_model
-from mnist_core.published import RECORD, read_published, sha256
+from mnist_core.published import DIGITS, RECORD, read_published, sha256, ten_names
 
 LARGEST_PAGE = 6_000_000  # bytes
 _HERE = Path(__file__).parent
@@ -31,10 +31,15 @@ def build_page(published: Path) -> str:
         published: directory with published.json and the .npz file of each model in it.
 
     Raises:
-        UserError: a file is missing or damaged, or the page is too large to be sent about.
+        UserError: a file is missing or damaged or another model's, the models do not share their classes, or the page is
+            too large to be sent about.
     """
     models, networks = [], []
     known = read_published(published)
+    names = {record.classes for record in known.values()}
+    if len(names) != 1:
+        raise UserError(f"{published / RECORD}: not one set of classes for all models; {REMEDY}")
+    (classes,) = names
     for name, record in known.items():
         if tuned(name) in known:  # the tuned one is drawn; all would be too large a page
             continue
@@ -59,6 +64,9 @@ def build_page(published: Path) -> str:
         )
     page = _template().render(
         models=models,
+        classes=classes,
+        outputs=ten_names(classes),
+        are_digits=classes == DIGITS,
         weights=Markup(json.dumps(networks)),  # names, numbers and base64: nothing that could end a script element
         style=Markup(read_text(_HERE / "style.css")),
         script=Markup("\n".join(read_text(_HERE / script) for script in _SCRIPTS)),

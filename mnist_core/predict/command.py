@@ -1,9 +1,9 @@
-"""`mnist predict`: which digit is on a picture."""
+"""`mnist predict`: which digit, or which class of other data, is on a picture."""
 
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from mnist_core.models import ALL_MODELS
 from mnist_core.networks.model_file import load_model
 from mnist_core.predict.pictures import SUFFIXES, decode, encode_png
 from mnist_core.predict.preprocessing import to_mnist
-from mnist_core.published import PUBLISHED, TRAINED, find_model, place_of, read_published
+from mnist_core.published import DIGITS, PUBLISHED, TRAINED, find_model, place_of, read_published, ten_names
 from mnist_core.registry import build_classifier
 
 STANDARD_INPUT = "-"
@@ -36,17 +36,19 @@ PREPARED = Path("data/prepared")
     type=click.Choice(list(ALL_MODELS)),
     help="2d or 2d_tuned, say.",
 )
-@click.option("--top", default=1, show_default=True, type=click.IntRange(1, 10), help="How many digits to print.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, with all ten probabilities.")
+@click.option("--top", default=1, show_default=True, type=click.IntRange(1, 10), help="How many answers to print.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object a line, with the probabilities of label 0 to 9."
+)
 @click.option("--show", type=click.Path(path_type=Path, dir_okay=False), help="Write what the network saw as PNG.")
 def predict(files: tuple[str, ...], model: str, top: int, as_json: bool, show: Path | None) -> None:
-    """Print the digit on each picture, and its probability.
+    """Print the digit on each picture, and its probability; the class for a network that learned other things.
 
     FILE is a PNG, JPEG, BMP, GIF or WebP of one digit, a directory of such files, or - for standard input. Any size
     and colour will do, dark on light or light on dark. A file that cannot be read gets one line, and exit code 1.
     """
     try:
-        path, expected = find_expected(model, project_directory())
+        path, expected, classes = find_expected(model, project_directory())
         answer = classifier_of(path, expected)
     except UserError as error:
         raise click.ClickException(str(error)) from error
@@ -65,7 +67,10 @@ def predict(files: tuple[str, ...], model: str, top: int, as_json: bool, show: P
             continue
         seen.append(image)
         probabilities = answer(image)
-        click.echo(as_json_line(name, model, probabilities) if as_json else as_line(name, probabilities, top))
+        if as_json:
+            click.echo(as_json_line(name, model, probabilities, classes))
+        else:
+            click.echo(as_line(name, probabilities, top, classes))
     if show is not None and seen:
         try:
             with reading(show, "a place for a PNG", "choose another for --show"), output_file(show) as file:
@@ -82,19 +87,22 @@ def project_directory() -> Path:
     return here if any((here / place).is_dir() for place in (TRAINED, PUBLISHED)) else Path(__file__).parents[2]
 
 
-def find_expected(model: str, root: Path) -> tuple[Path, dict[str, Any]]:
-    """Return the file of a model and what it must be, for `load_model`.
+def find_expected(model: str, root: Path) -> tuple[Path, dict[str, Any], tuple[str, ...]]:
+    """Return the file of a model, what it must be, for `load_model`, and the names of its ten outputs.
 
-    A trained one must come from the images in data/prepared.
+    A trained one must come from the images in data/prepared, for their manifest has the names.
 
     Raises:
         UserError: there is no such model, or what is known of it is missing or damaged.
     """
     path = find_model(model, root=root)
     if place_of(path) == PUBLISHED:
-        return path, {"model": model, "seed": read_published(path.parent)[model].seed}
+        record = read_published(path.parent)[model]
+        return path, {"model": model, "seed": record.seed}, ten_names(record.classes)
     seed = int(path.stem.removeprefix("seed_"))
-    return path, {"model": model, "seed": seed, "data_sha256": load_manifest(root / PREPARED).sha256}
+    manifest = load_manifest(root / PREPARED)
+    expected = {"model": model, "seed": seed, "data_sha256": manifest.sha256}
+    return path, expected, ten_names(manifest.class_names)
 
 
 def classifier_of(path: Path, expected: dict[str, Any]) -> Callable[[Array], Array]:
@@ -141,20 +149,20 @@ def read_picture(name: str) -> bytes:
 
 
 def shown(name: str) -> str:
-    """Return a file's name in one line, with escapes for what a terminal would obey or cannot print."""
+    """Return a name in one line, with escapes for what a terminal would obey or cannot print."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
 
 
-def as_line(name: str, probabilities: Array, top: int) -> str:
-    """Return the likeliest digits, such as "seven.png: 7 (99.2 %), 1 (0.5 %)"."""
-    digits = np.argsort(-probabilities, kind="stable")[:top]
-    return f"{shown(name)}: " + ", ".join(f"{digit} ({100 * probabilities[digit]:.1f} %)" for digit in digits)
+def as_line(name: str, probabilities: Array, top: int, classes: Sequence[str]) -> str:
+    """Return the likeliest classes, such as "seven.png: 7 (99.2 %), 1 (0.5 %)"."""
+    labels = np.argsort(-probabilities, kind="stable")[:top]
+    answers = ", ".join(f"{shown(classes[label])} ({100 * probabilities[label]:.1f} %)" for label in labels)
+    return f"{shown(name)}: {answers}"
 
 
-def as_json_line(name: str, model: str, probabilities: Array) -> str:
-    """Return one JSON object with the digit, its probability and those of all ten."""
-    digit = int(probabilities.argmax())
+def as_json_line(name: str, model: str, probabilities: Array, classes: Sequence[str]) -> str:
+    """Return one JSON object with the digit, else label and class, its probability and those of all ten labels."""
+    label = int(probabilities.argmax())
     rounded = [round(float(probability), 6) for probability in probabilities]
-    return json.dumps(
-        {"file": name, "model": model, "digit": digit, "probability": rounded[digit], "probabilities": rounded}
-    )
+    answer = {"digit": label} if classes == DIGITS else {"label": label, "class": classes[label]}
+    return json.dumps({"file": name, "model": model, **answer, "probability": rounded[label], "probabilities": rounded})

@@ -56,11 +56,13 @@ onload = async () => {
   const wait = () => new Promise((done) => setTimeout(done, 300));
   const digits = () => [...document.querySelectorAll(".digit")].map((digit) => digit.textContent);
   const root = document.documentElement;
-  const before = digits();
+  const verdict = () => document.getElementById("verdict").textContent;
+  const before = digits(), verdicts = [verdict()];
   send("pointerdown", 0.5, 0.2);
   for (let y = 0.25; y < 0.8; y += 0.05) send("pointermove", 0.5, y);
   send("pointerup", 0.5, 0.8);
   await wait();
+  verdicts.push(verdict());
   const drawn = digits(), maps = document.querySelectorAll(".maps canvas").length;
   document.getElementById("clear").click();
   const cleared = digits();
@@ -71,19 +73,19 @@ onload = async () => {
   await wait();
   const named = [...document.querySelectorAll("canvas,button")].every((element) =>
     element.getAttribute("aria-label") || element.textContent || element.closest("[aria-label].maps"));
-  root.textContent = "RESULT" + JSON.stringify({before, drawn, maps, cleared, keyboard: digits(), named,
+  root.textContent = "RESULT" + JSON.stringify({before, drawn, verdicts, maps, cleared, keyboard: digits(), named,
     client: root.clientWidth, scroll: root.scrollWidth}) + "END";
 };
 </script>"""
 
 
-def publish(directory, models):
+def publish(directory, models, **more):
     record = {}
     for name, (architecture, weights) in models.items():
         chosen = {"seed": 1, "learning_rate": 0.1, "epochs": 2}
         provenance = Provenance(model=name, batch_size=20, data_sha256="0", **chosen)
         save_model(directory / f"{name}.npz", architecture, weights, provenance)
-        described = {"test_error": 4.0, **chosen}
+        described = {"test_error": 4.0, **chosen, **more}
         record[name] = {"sha256": sha256(directory / f"{name}.npz"), **described}
     (directory / RECORD).write_text(json.dumps(record))
 
@@ -182,9 +184,8 @@ def test_the_published_models_read_the_same_as_in_python(mnist_directory, tmp_pa
     assert compare(directory, page, mnist_directory, tmp_path) <= 8
 
 
-@pytest.mark.parametrize("width", [1400, 390])
-def test_a_stroke_of_pointer_or_keys_gets_an_answer(published, tmp_path, width):
-    page = build_page(published)
+def draw_strokes(page, tmp_path, width):
+    """Draw on the page, so wide; return what it showed and what it asked the network for."""
     frame = f"""<!DOCTYPE html><title>frame</title><body style="margin:0">
 <iframe src="inner.html" width="{width}" height="900" style="border:0"></iframe><script>
 const poll = setInterval(() => {{
@@ -204,13 +205,26 @@ const poll = setInterval(() => {{
         "--dump-dom",
     )
     assert "CONSOLE" not in result.stderr, result.stderr
-    measured = json.loads(re.search(r"RESULT(.*)END", result.stdout, re.DOTALL)[1])
+    return json.loads(re.search(r"RESULT(.*)END", result.stdout, re.DOTALL)[1]), asked_for(log)
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_a_stroke_of_pointer_or_keys_gets_an_answer(published, tmp_path, width):
+    measured, asked = draw_strokes(build_page(published), tmp_path, width)
     assert measured["before"] == measured["cleared"] == ["–", "–"]
     assert measured["drawn"][0] == measured["keyboard"][0] == "1"  # the trained network reads both strokes
     assert measured["maps"] == 4 + 5
     assert measured["named"]
     assert measured["scroll"] <= measured["client"] <= width
-    assert asked_for(log) == []
+    assert asked == []
+
+
+def test_other_classes_are_called_by_their_names_which_fit_a_narrow_page(dense_network, tmp_path):
+    publish(tmp_path, {"2b": dense_network}, classes=["a", "W" * 40, *"cdefghij"])
+    measured, _ = draw_strokes(build_page(tmp_path), tmp_path, 390)
+    assert measured["drawn"] == ["W" * 40]
+    assert measured["verdicts"] == ["Draw something.", f"1 of 1 networks say {'W' * 40}."]
+    assert measured["scroll"] <= measured["client"]
 
 
 def test_the_probe_notices_a_page_that_sees_something_else(published, mnist_directory, tmp_path):

@@ -364,6 +364,25 @@ def test_another_models_file_is_refused_where_it_is_published(project, change):
     assert (result.exit_code, result.output[: len(start)]) == (1, start)
 
 
+CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_other_classes_are_called_by_their_names(project, published):
+    prepare(project, dataset="fashion_mnist", class_names=CLOTHES)
+    if published:
+        publish(project, classes=CLOTHES)
+    assert invoke("in/b.png", "--top", "2").stdout == "in/b.png: Coat (23.2 %), T-shirt/top (8.5 %)\n"
+    answer = json.loads(invoke("in/b.png", "--json").stdout)
+    assert (answer["label"], answer["class"]) == (4, "Coat")
+    assert "digit" not in answer
+
+
+def test_an_output_without_a_class_is_called_by_its_number_and_a_name_is_one_line(project):
+    publish(project, classes=["first\nline", "b"])
+    assert invoke("in/b.png", "--top", "2").stdout == "in/b.png: 4 (23.2 %), first\\nline (8.5 %)\n"
+
+
 def test_it_runs_without_tensorflow(project):
     program = """
 import sys

@@ -57,8 +57,44 @@ def test_the_first_seed_of_every_model_is_published_and_drawn(project):
     assert run(draw.main).exit_code == 0
     first = (project / "plots/draw.html").read_bytes()
     assert first.count(b'<li id="model-') == 8
+    assert b"<h1>Draw a digit</h1>" in first
+    assert b'data-task="Draw a digit from 0 to 9."' in first
+    assert b"They know these classes" not in first
     assert run(draw.main).exit_code == 0
     assert (project / "plots/draw.html").read_bytes() == first
+
+
+def test_page_and_record_say_which_classes_the_models_know(project):
+    params = YAML(typ="safe").load(project / "params.yaml")
+    params["data"] |= {"dataset": "custom", "class_names": ["</script>", "b&c"]}
+    YAML(typ="safe").dump(params, project / "params.yaml")
+    assert run(publish.main).exit_code == 0
+    path = project / "data/published/published.json"
+    record = json.loads(path.read_text())
+    assert all(one["classes"] == ["</script>", "b&c"] for one in record.values())
+    assert run(draw.main).exit_code == 0
+    page = (project / "plots/draw.html").read_text()
+    assert "They know these classes: 0 &lt;/script&gt;, 1 b&amp;c. A drawing may look like none of them" in page
+    assert page.count("</script>") == 3
+    assert "Draw a digit" not in page
+    assert 'data-task="Draw something."' in page
+    record["2d"]["classes"] = ["a", "b"]
+    path.write_text(json.dumps(record))
+    result = run(draw.main)
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert "published.json: not one set of classes for all models" in result.output
+
+
+def test_a_published_file_of_another_model_is_not_drawn(project):
+    run(publish.main)
+    path = project / "data/published/published.json"
+    record = json.loads(path.read_text())
+    (project / "data/published/2a.npz").write_bytes((project / "data/published/2b.npz").read_bytes())
+    record["2a"]["sha256"] = record["2b"]["sha256"]
+    path.write_text(json.dumps(record))
+    result = run(draw.main)
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: data/published/2a.npz: it is a network of another model (2b, not 2a)")
 
 
 def test_a_missing_model_leaves_what_was_published(project):
