@@ -31,8 +31,8 @@ def build_page(published: Path) -> str:
         published: directory with published.json and the .npz file of each model in it.
 
     Raises:
-        UserError: a file is missing or damaged or another model's, the models do not share their classes, or the page is
-            too large to be sent about.
+        UserError: a file is missing or damaged or another model's, the models do not share their classes, or the page
+            is too large to be sent about.
     """
     models, networks = [], []
     known = read_published(published)

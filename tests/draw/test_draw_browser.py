@@ -219,8 +219,9 @@ def test_a_stroke_of_pointer_or_keys_gets_an_answer(published, tmp_path, width):
     assert asked == []
 
 
-def test_other_classes_are_called_by_their_names_which_fit_a_narrow_page(dense_network, tmp_path):
-    publish(tmp_path, {"2b": dense_network}, classes=["a", "W" * 40, *"cdefghij"])
+def test_other_classes_are_called_by_their_names_which_fit_a_narrow_page(tmp_path):
+    weights = {"dense_1.kernel": np.zeros((784, 10), "float32"), "dense_1.bias": np.eye(10, dtype="float32")[1]}
+    publish(tmp_path, {"2b": ((Dense(10),), weights)}, classes=["a", "W" * 40, *"cdefghij"])
     measured, _ = draw_strokes(build_page(tmp_path), tmp_path, 390)
     assert measured["drawn"] == ["W" * 40]
     assert measured["verdicts"] == ["Draw something.", f"1 of 1 networks say {'W' * 40}."]
