@@ -123,7 +123,7 @@ def best_so_far(curves: pd.DataFrame, search: Search, trials_per_batch: int) -> 
 
 def draw_best_so_far(curves: pd.DataFrame, search: Search, trials_per_batch: int) -> Figure:
     """Draw `best_so_far`."""
-    figure, axes = make_axes("lowest validation error so far (%)")
+    figure, axes = make_axes("lowest error so far (%)")
     best = best_so_far(curves, search, trials_per_batch)
     axes.step(best["trained"], best["validation_error"], where="post", color=BLUE)
     axes.set_xlabel("epochs of all trials")
