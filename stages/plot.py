@@ -5,7 +5,6 @@ import click
 from mnist_core.data.params import load_data_params
 from mnist_core.files.writing import output_directory
 from mnist_core.models import TUNED
-from mnist_core.params import load_params
 from mnist_core.records import read_summary
 from mnist_core.report.comparison_figure import write_comparison_figures
 from mnist_core.report.plotting import write_figures
@@ -17,11 +16,10 @@ from stages.command import METRICS, MODEL_FILES, PARAMS, PLOTS, SEARCH, StageCom
 def main() -> None:
     """Draw plots/figures/*.svg and *.png."""
     classes = load_data_params(PARAMS).ten_names
-    trials_per_batch = load_params(PARAMS).active.tuned.search.trials_per_batch
     with output_directory(PLOTS / "figures") as output:
         write_figures(PLOTS, SEARCH, MODEL_FILES, output, classes)
         tuned = [model for model in read_summary(METRICS / "summary.json") if model in TUNED]
-        write_tuned_figures(PLOTS, SEARCH, output, tuned, trials_per_batch=trials_per_batch)
+        write_tuned_figures(PLOTS, SEARCH, output, tuned)
         write_comparison_figures(METRICS, output)
 
 

@@ -31,9 +31,7 @@ _LEFT_OUT = "#8C8C8C"
 TUNED_FIGURES = ("curves", "search", "best", "hyperparameters")
 
 
-def write_tuned_figures(
-    plots: Path, searches: Path, output: Path, models: Sequence[str], *, trials_per_batch: int
-) -> None:
+def write_tuned_figures(plots: Path, searches: Path, output: Path, models: Sequence[str]) -> None:
     """Draw the figures of models of the tuned protocol, named <kind>_<model> with the kinds of `TUNED_FIGURES`.
 
     Args:
@@ -41,7 +39,6 @@ def write_tuned_figures(
         searches: holds <model>.json of each search.
         output: directory that receives SVG and PNG.
         models: their names, such as "2d_tuned".
-        trials_per_batch: how many trials a search asked for at once.
 
     Raises:
         UserError: an input file is missing or broken.
@@ -54,7 +51,7 @@ def write_tuned_figures(
             figures = (
                 draw_curves(curves),
                 draw_trials(trials, search),
-                draw_best_so_far(trials, search, trials_per_batch),
+                draw_best_so_far(trials),
                 draw_hyperparameters(trials, search),
             )
             for kind, figure in zip(TUNED_FIGURES, figures, strict=True):
@@ -98,35 +95,31 @@ def draw_trials(curves: pd.DataFrame, search: Search) -> Figure:
     return figure
 
 
-def best_so_far(curves: pd.DataFrame, search: Search, trials_per_batch: int) -> pd.DataFrame:
-    """Return how the lowest validation error falls: batch by batch, within it rung by rung, there trial by trial.
+def best_so_far(curves: pd.DataFrame) -> pd.DataFrame:
+    """Return how low an error so many epochs buy: trial by trial, in the order in which they were asked for.
+
+    That is how compute is counted, not how it passed: the trials of a batch train side by side, rung by rung.
 
     Args:
-        curves: columns trial, epoch, validation_error (percent).
-        search: the search's record; trials that did not fail end at a rung.
-        trials_per_batch: how many were asked for at once.
+        curves: columns trial, epoch, validation_error (percent), ordered by the first two.
 
     Returns:
-        Columns trained (epochs of all trials so far) and validation_error, one row an epoch.
+        Columns trained (epochs of the trials up to here) and validation_error, one row an epoch.
     """
-    rungs = sorted({trial.epochs for trial in search.trials if not trial.failure})
-    order = curves.assign(
-        batch=curves["trial"] // trials_per_batch, rung=np.searchsorted(rungs, curves["epoch"])
-    ).sort_values(["batch", "rung", "trial", "epoch"])
     return pd.DataFrame(
         {
-            "trained": np.arange(1, len(order) + 1),
-            "validation_error": np.minimum.accumulate(order["validation_error"].to_numpy()),
+            "trained": np.arange(1, len(curves) + 1),
+            "validation_error": np.minimum.accumulate(curves["validation_error"].to_numpy()),
         }
     )
 
 
-def draw_best_so_far(curves: pd.DataFrame, search: Search, trials_per_batch: int) -> Figure:
+def draw_best_so_far(curves: pd.DataFrame) -> Figure:
     """Draw `best_so_far`."""
     figure, axes = make_axes("lowest error so far (%)")
-    best = best_so_far(curves, search, trials_per_batch)
+    best = best_so_far(curves)
     axes.step(best["trained"], best["validation_error"], where="post", color=BLUE)
-    axes.set_xlabel("epochs of all trials")
+    axes.set_xlabel("epochs, trial by trial")
     axes.set_xlim(1, max(len(best), 2))
     scale_errors(axes, best["validation_error"].to_numpy())
     return figure

@@ -81,13 +81,13 @@ def test_a_model_that_no_finalist_is_gets_one_line(tmp_path):
 
 
 def test_every_tuned_model_has_its_figures(root, tmp_path):
-    write_tuned_figures(root / "plots", root / "data/search", tmp_path, [MODEL], trials_per_batch=9)
+    write_tuned_figures(root / "plots", root / "data/search", tmp_path, [MODEL])
     kinds = ("curves", "search", "best", "hyperparameters")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         f"{kind}_{MODEL}.{suffix}" for kind in kinds for suffix in ("svg", "png")
     )
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    write_tuned_figures(root / "plots", root / "data/search", tmp_path, [MODEL], trials_per_batch=9)
+    write_tuned_figures(root / "plots", root / "data/search", tmp_path, [MODEL])
     assert first == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
 
@@ -109,17 +109,8 @@ def test_a_study_has_every_trial_as_it_ended():
 
 
 def test_the_best_so_far_never_rises():
-    """Nine trials in one batch: first all of them to the rung after 2 epochs, the one that failed with its first."""
-    search, curves = searched()
-    best = best_so_far(curves, search, 9)
+    _, curves = searched()
+    best = best_so_far(curves)
     assert best["trained"].tolist() == list(range(1, len(curves) + 1))
-    assert best["validation_error"].tolist()[:18] == [2.8] + [2.6] * 16 + [2.4]
-    assert best["validation_error"].tolist()[18:21] == [2.2, 2.0, 1.8]
-    assert best["validation_error"].min() == best["validation_error"].iloc[-1]
-
-
-def test_the_best_so_far_goes_batch_by_batch():
-    """One trial a batch: each trains to its end before the next is asked for."""
-    search, curves = searched()
-    best = best_so_far(curves, search, 1)
     assert best["validation_error"].tolist()[:7] == [2.8, 2.6, 2.4, 2.2, 2.0, 1.8, 1.8]
+    assert best["validation_error"].min() == best["validation_error"].iloc[-1]

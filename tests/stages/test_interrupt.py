@@ -34,20 +34,16 @@ while True:
 """
 
 
-def test_a_stage_ends_within_three_seconds_of_its_parents_death():
-    parent = subprocess.Popen(
-        ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-c", ORPHAN],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    stage = psutil.Process(int(parent.stdout.readline()))
-    parent.kill()
-    parent.wait()
-    start = time.monotonic()
-    psutil.wait_procs([stage], timeout=20)
+def test_a_stage_ends_within_seconds_of_its_parents_death():
+    command = ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-c", ORPHAN]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        stage = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+        parent.wait()
+        start = time.monotonic()
+        psutil.wait_procs([stage], timeout=20)
     assert not stage.is_running()
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 5  # 1.75 on an idle machine; tests run two at a time on two cores
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ps knows sessions on Linux")
