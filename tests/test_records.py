@@ -24,6 +24,23 @@ from tests.report.comparison_inputs import DETAILS
 DATA, OTHER_DATA = "ab" * 32, "cd" * 32
 NAMES = "1a, 1b, 1c, 1d, 2a, 2b, 2c, 2d"
 REMEDY = "run `dvc repro` to write it again"
+AFTER_ONE_STEP = {"1": 1e-7}
+TWINS = {
+    "logit_difference": AFTER_ONE_STEP,
+    "logit_difference_float64": AFTER_ONE_STEP,
+    "logit_difference_momentum_float64": AFTER_ONE_STEP,
+    "logit_difference_one_rounding": AFTER_ONE_STEP,
+    "same_start": True,
+    "largest_error_gap": 0.1,
+    "cross_loaded": {
+        "predictions": 9,
+        "disagreements": 0,
+        "near_ties": 0,
+        "unexplained": 0,
+        "logit_difference": 0.0,
+        "rounding": 1e-5,
+    },
+}
 
 
 @pytest.fixture
@@ -105,27 +122,10 @@ def test_the_details_hold_the_eight_models(path):
 
 
 def test_parity_holds_the_four_letters(path):
-    after_one_step = {"1": 1e-7}
-    twins = {
-        "logit_difference": after_one_step,
-        "logit_difference_float64": after_one_step,
-        "logit_difference_momentum_float64": after_one_step,
-        "logit_difference_one_rounding": after_one_step,
-        "same_start": True,
-        "largest_error_gap": 0.1,
-        "cross_loaded": {
-            "predictions": 9,
-            "disagreements": 0,
-            "near_ties": 0,
-            "unexplained": 0,
-            "logit_difference": 0.0,
-            "rounding": 1e-5,
-        },
-    }
-    path.write_text(json.dumps(dict.fromkeys("abcd", twins)))
+    path.write_text(json.dumps(dict.fromkeys("abcd", TWINS)))
     assert list(read_twins(path)) == list("abcd")
-    assert message(path, read_twins, dict.fromkeys("abd", twins)) == "holds a, b, d instead of a, b, c, d"
-    assert message(path, read_twins, dict.fromkeys("abcde", twins)) == "holds a, b, c, d, e instead of a, b, c, d"
+    assert message(path, read_twins, dict.fromkeys("abd", TWINS)) == "holds a, b, d instead of a, b, c, d"
+    assert message(path, read_twins, dict.fromkeys("abcde", TWINS)) == "holds a, b, c, d, e instead of a, b, c, d"
 
 
 def test_gradient_checks_and_twins_hold_finite_numbers_only(path):
@@ -139,16 +139,7 @@ def test_gradient_checks_and_twins_hold_finite_numbers_only(path):
         message(path, lambda path: read_record(path, GradientChecks), checks)
         == "layers.dense.kernel.naive: Input should be a finite number (found nan)"
     )
-    cross = {"predictions": 9, "disagreements": 0, "near_ties": 0, "unexplained": 0, "logit_difference": 0.0}
-    after_one_step = {"1": 1e-7}
-    differences = {
-        "logit_difference": after_one_step,
-        "logit_difference_float64": after_one_step,
-        "logit_difference_momentum_float64": after_one_step,
-        "logit_difference_one_rounding": after_one_step,
-    }
-    differences["same_start"] = True
-    twins = differences | {"largest_error_gap": -1.0, "cross_loaded": cross | {"rounding": 1e-5}}
+    twins = TWINS | {"largest_error_gap": -1.0}
     assert message(path, lambda path: read_record(path, Twins), twins).startswith("largest_error_gap: Input should be")
 
 

@@ -45,7 +45,7 @@ def build_page(published: Path) -> str:
             continue
         path = published / f"{name}.npz"
         if sha256(path) != record.sha256:
-            raise UserError(f"{path}: not the file that {RECORD} describes; run `dvc repro` to write it again")
+            raise UserError(f"{path}: not the file that {RECORD} describes; {REMEDY}")
         architecture, weights = load_model(path, {"model": name, "seed": record.seed})
         models.append(
             {
