@@ -60,6 +60,7 @@ def workers_for_all() -> Iterator[dict[str, str]]:
         yield {}
         return
     with scratch_directory() as directory, open_cluster() as cluster:
+        directory.chmod(0o700)  # as its parent is
         workers = cluster.client.cluster  # its certificate is what lets a stage in, and nobody else
         names = {"ca_file": "CA_FILE", "client_cert": "CLIENT__CERT", "client_key": "CLIENT__KEY"}
         environment = {"MNIST_SCHEDULER": workers.scheduler_address}

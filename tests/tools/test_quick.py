@@ -25,7 +25,7 @@ def test_a_stage_uses_the_workers_it_is_led_to_and_writes_the_same_bytes(small_p
         assert search(own | environment) == alone == ("", alone[1])
         keys = [Path(path) for name, path in environment.items() if "TLS" in name]
         assert len(keys) == 3
-        assert keys[0].parents[1].stat().st_mode & 0o077 == 0  # nobody else reads the key
+        assert keys[0].parent.stat().st_mode & 0o077 == 0  # nobody else reads the key
     assert not any(key.exists() for key in keys)
 
 
