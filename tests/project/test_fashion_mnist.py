@@ -1,4 +1,4 @@
-"""The table of docs/fashion_mnist.md shows docs/fashion_mnist.csv, which holds what a run of the pipeline has written."""
+"""The table of docs/fashion_mnist.md shows docs/fashion_mnist.csv, which holds what a run has written."""
 
 import re
 from pathlib import Path
