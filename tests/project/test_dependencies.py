@@ -26,6 +26,7 @@ NOT_IMPORTED = {
 # Distributions that are imported although no dependency names them, and why that works all the same.
 NOT_NAMED = {
     "dvc-render": "DVC brings the version that it needs; a test draws with it what DVC draws",
+    "ruamel-yaml-clib": "an extra of ruamel.yaml, which the lock file has: DVC reads faster with it",
     "torch": "benchmarks compare with it where it can be had; see the Makefile",
 }
 
