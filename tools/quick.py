@@ -1,20 +1,26 @@
-"""Runs the quick profile as an experiment in a copy of the project; shows its errors beside the committed ones."""
+"""Runs the quick profile in a clone of the project; shows its errors beside the committed ones."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
+from ruamel.yaml import YAML
 
-from mnist_core.errors import UserError
+from mnist_core.errors import UserError, printable
 from mnist_core.files.writing import scratch_directory, write_text
 from mnist_core.training.cluster import open_cluster
-from stages.command import StageCommand
+from stages.command import PARAMS, StageCommand
 
 NAME = "quick"
 TABLE = "metrics/error_table.md"
+LOCK = "dvc.lock"
+CODE = ("mnist_core", "stages")
+DVC_CONFIG = ".dvc/config.local"
 
 
 @click.command(cls=StageCommand)
@@ -29,23 +35,69 @@ def main() -> None:
 def run_quick(name: str) -> str:
     """Run the quick profile in a copy of the project and return git's reference to the experiment.
 
-    The stages are `quick_stages`.
+    The stages are `quick_stages`. `dvc exp run --temp` would do so too, but it stashes the user's changes for a while,
+    and writes all of the committed dvc.lock, both protocols in the paper profile, after every stage.
 
     Raises:
         UserError: the run failed.
     """
-    run = ["exp", "run", "--temp", "--force", "--name", name, "--set-param", "profile=quick", "--single-item"]
-    with workers_for_all() as environment:
-        failed = subprocess.run(
-            [sys.executable, "-m", "dvc", *run, *quick_stages()], check=False, env=os.environ | environment
-        ).returncode
-    if failed:
-        raise UserError(f"{name}: the run failed, as said above; the workspace is as it was")
-    revision = output("dvc", "exp", "list", "--rev", "HEAD", "--names-only")
-    if name not in revision.split():
-        raise UserError(f"{name}: DVC has no such experiment; run `dvc exp list`")
-    head = output("git", "rev-parse", "HEAD").strip()
-    return f"refs/exps/{head[:2]}/{head[2:]}/{name}"  # where DVC keeps the experiments of a commit
+    with scratch_directory() as directory:
+        copy_project(directory)
+        stages = quick_stages()
+        with workers_for_all(directory) as more:
+            command = [sys.executable, "-m", "dvc", "repro", "--force", "--single-item", *stages]
+            failed = subprocess.run(command, check=False, cwd=directory, env=_environment() | more).returncode
+        if failed:
+            raise UserError(f"{name}: the run failed, as said above; the workspace is as it was")
+        # What DVC takes for an experiment of a commit. Code that git does not know here stays unknown to it.
+        output("git", "add", "--all", "--", ".", *(f":!{place}" for place in CODE), directory=directory)
+        head = output("git", "rev-parse", "HEAD", directory=directory).strip()
+        output(
+            "git",
+            "commit",
+            "--quiet",
+            "--no-verify",
+            "--allow-empty",
+            "--message",
+            f"Experiment {name}",
+            directory=directory,
+        )
+        reference = f"refs/exps/{head[:2]}/{head[2:]}/{name}"
+        output("git", "fetch", "--quiet", "--force", str(directory), f"HEAD:{reference}")
+    return reference
+
+
+def copy_project(directory: Path) -> None:
+    """Clone the project into an empty directory: files as they lie here, the quick profile, its cache, no dvc.lock."""
+    output("git", "clone", "--quiet", "--no-checkout", ".", str(directory))
+    _copy(output("git", "ls-files", "-z").split("\0"), directory)
+    (directory / LOCK).unlink(missing_ok=True)
+    _take_quick_profile(directory / PARAMS)
+    output("git", "add", "--all", "--force", directory=directory)
+    new_code = output("git", "ls-files", "-z", "--others", "--exclude-standard", "--", *CODE)
+    _copy([*new_code.split("\0"), DVC_CONFIG], directory)
+    for key in ("user.name", "user.email"):  # of this project, perhaps; DVC wants some
+        output("git", "config", key, _git_setting(key) or NAME, directory=directory)
+    output("dvc", "config", "--local", "core.autostage", "true", directory=directory)
+    output("dvc", "cache", "dir", "--local", output("dvc", "cache", "dir").strip(), directory=directory)
+
+
+def _copy(names: list[str], directory: Path) -> None:
+    for name in names:
+        if Path(name).is_file():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(name, directory / name, follow_symlinks=False)
+
+
+def _take_quick_profile(path: Path) -> None:
+    yaml = YAML()
+    params = yaml.load(path)
+    params["profile"] = "quick"
+    yaml.dump(params, path)
+
+
+def _git_setting(key: str) -> str:
+    return subprocess.run(["git", "config", key], capture_output=True, text=True, check=False).stdout.strip()
 
 
 def quick_stages() -> list[str]:
@@ -54,29 +106,43 @@ def quick_stages() -> list[str]:
 
 
 @contextmanager
-def workers_for_all() -> Iterator[dict[str, str]]:
-    """Start workers for all stages, which otherwise each start their own, and give the environment that leads there."""
+def workers_for_all(directory: Path) -> Iterator[dict[str, str]]:
+    """Start workers for all stages, which otherwise each start their own, and give the environment that leads there.
+
+    Args:
+        directory: the project whose code they run.
+    """
     if "MNIST_SCHEDULER" in os.environ:
         yield {}
         return
-    with scratch_directory() as directory, open_cluster() as cluster:
-        directory.chmod(0o700)  # as its parent is
-        workers = cluster.client.cluster  # its certificate is what lets a stage in, and nobody else
-        names = {"ca_file": "CA_FILE", "client_cert": "CLIENT__CERT", "client_key": "CLIENT__KEY"}
-        environment = {"MNIST_SCHEDULER": workers.scheduler_address}
-        for name, variable in names.items():
-            path = directory / f"{name}.pem"
-            write_text(path, getattr(workers.security, f"tls_{name}"))
-            environment[f"DASK_DISTRIBUTED__COMM__TLS__{variable}"] = str(path)
-        yield environment
+    sys.path.insert(0, str(directory.resolve()))  # new processes get it
+    try:
+        with scratch_directory() as keys, open_cluster() as cluster:
+            workers = cluster.client.cluster  # its certificate is what lets a stage in, and nobody else
+            names = {"ca_file": "CA_FILE", "client_cert": "CLIENT__CERT", "client_key": "CLIENT__KEY"}
+            environment = {"MNIST_SCHEDULER": workers.scheduler_address}
+            for name, variable in names.items():
+                path = keys / f"{name}.pem"
+                write_text(path, getattr(workers.security, f"tls_{name}"))
+                environment[f"DASK_DISTRIBUTED__COMM__TLS__{variable}"] = str(path)
+            yield environment
+    finally:
+        sys.path.remove(str(directory.resolve()))
 
 
-def output(program: str, *arguments: str) -> str:
-    """Return what git or DVC prints; UserError with its own words if it fails."""
+def _environment() -> dict[str, str]:
+    """Return the environment without what git sets for hooks, which would lead out of the copy."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+
+def output(program: str, *arguments: str, directory: Path = Path()) -> str:
+    """Return what git or DVC prints in a directory; UserError with its own words if it fails."""
     command = [sys.executable, "-m", "dvc"] if program == "dvc" else [program]
-    result = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, check=False, cwd=directory, env=_environment()
+    )
     if result.returncode:
-        raise UserError(f"{program} {arguments[0]}: {result.stderr.strip() or 'failed'}")
+        raise UserError(f"{program} {arguments[0]}: {printable(result.stderr.strip()) or 'failed'}")
     return result.stdout
 
 

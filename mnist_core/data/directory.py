@@ -32,8 +32,8 @@ def named_directory(from_params: str, environment: Mapping[str, str]) -> Path | 
     if path.is_absolute():
         raise UserError(f"{key}: {text}: no such directory; correct it")
     raise UserError(
-        f"{key}: {text}: no such directory in {Path.cwd()}; give the whole path (a run with --temp or --queue "
-        "works on a copy that has only what git tracks)"
+        f"{key}: {text}: no such directory in {Path.cwd()}; give the whole path (`make quick` and a run with "
+        "--temp or --queue work on a copy that has only what git tracks)"
     )
 
 

@@ -83,8 +83,8 @@ def an_absent_directory(project):
 
 def an_absent_relative_directory(project):
     return "absent", (
-        f"absent: no such directory in {project}; give the whole path (a run with --temp or --queue works on a copy "
-        "that has only what git tracks)"
+        f"absent: no such directory in {project}; give the whole path (`make quick` and a run with "
+        "--temp or --queue work on a copy that has only what git tracks)"
     )
 
 

@@ -1,13 +1,103 @@
-"""`make quick` starts workers once, for all stages."""
+"""`make quick` runs in a clone, and starts workers once, for all stages."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-from tools.quick import workers_for_all
+import pytest
 
-ROOT = Path(__file__).parents[2]
+from mnist_core.errors import UserError
+from tests.projects import ROOT, commit, make_repository, run
+from tools.quick import copy_project, workers_for_all
+
+PIPELINE = """
+stages:
+  copy: {cmd: cp code.txt copy.txt, params: [profile], deps: [code.txt], outs: [copy.txt: {cache: false}]}
+  cached: {cmd: cp copy.txt cached.txt, deps: [copy.txt], outs: [cached.txt]}
+  search_tuned: {cmd: exit 1, deps: [code.txt]}
+"""
+RUN_QUICK = "from tools.quick import run_quick; print(run_quick('name'))"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A repository that differs from its last commit: files changed, deleted, new, new and not added, and dvc.lock."""
+    directory = tmp_path / "a project"
+    (directory / "stages").mkdir(parents=True)
+    make_repository(directory)
+    run(directory, "dvc", "init", "--quiet")
+    (directory / "dvc.yaml").write_text(PIPELINE)
+    (directory / "params.yaml").write_text("profile: paper\n")
+    (directory / "dvc.lock").write_text("schema: '2.0'\n")
+    for name in ("code.txt", "copy.txt", "old.txt"):
+        (directory / name).write_text("committed \n")
+    commit(directory)
+    (directory / "code.txt").write_text("changed \n")
+    (directory / "old.txt").unlink()
+    (directory / "new.txt").write_bytes(bytes(range(256)))
+    run(directory, "git", "add", "new.txt")
+    (directory / "stages/unknown.py").write_text("unknown to git")
+    (directory / "secret.txt").write_text("no code")
+    (directory / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
+    monkeypatch.chdir(directory)
+    return directory
+
+
+def test_the_copy_has_the_files_as_they_lie_here_and_the_cache_but_no_lock(project, tmp_path):
+    copy = tmp_path / "copy"
+    copy_project(copy)
+    assert (copy / "code.txt").read_text() == "changed \n"
+    assert (copy / "new.txt").read_bytes() == bytes(range(256))
+    assert (copy / "stages/unknown.py").exists()
+    assert (copy / "params.yaml").read_text() == "profile: quick\n"
+    assert [name for name in ("dvc.lock", "old.txt", "secret.txt") if (copy / name).exists()] == []
+    assert run(copy, "dvc", "cache", "dir").stdout.strip() == str(project / ".dvc/cache")
+
+
+def test_a_hook_of_git_and_its_settings_change_nothing(project, tmp_path, monkeypatch):
+    """A hook has GIT_INDEX_FILE, and a newcomer no name yet."""
+    for key, value in {"apply.whitespace": "fix", "diff.external": "true", "core.autocrlf": "input"}.items():
+        run(project, "git", "config", key, value)
+    run(project, "git", "config", "--unset", "user.name")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(project / ".git/index"))
+    before = (project / ".git/index").read_bytes()
+    copy_project(tmp_path / "copy")
+    assert (project / ".git/index").read_bytes() == before
+    assert (tmp_path / "copy/code.txt").read_text() == "changed \n"
+    assert run(tmp_path / "copy", "git", "config", "user.name").stdout == "quick\n"
+
+
+def test_the_run_is_an_experiment_of_ours_and_the_workspace_stays_as_it_is(project):
+    before = run(project, "git", "status", "--porcelain").stdout
+    result = run(project, "env", f"PYTHONPATH={ROOT}", sys.executable, "-c", RUN_QUICK)
+    reference = result.stdout.splitlines()[-1]
+    assert run(project, "git", "status", "--porcelain").stdout == before
+    assert (project / "copy.txt").read_text() == "committed \n"
+    assert run(project, "git", "show", f"{reference}:copy.txt").stdout == "changed \n"
+    assert run(project, "git", "show", f"{reference}:params.yaml").stdout == "profile: quick\n"
+    tree = run(project, "git", "ls-tree", "-r", "--name-only", reference).stdout.split()
+    assert {"dvc.lock", "new.txt"} <= {*tree}
+    assert {"old.txt", "secret.txt", "stages/unknown.py"}.isdisjoint(tree)
+    assert "name" in run(project, "dvc", "exp", "list", "--names-only").stdout.split()
+    run(project, "git", "stash", "--quiet")
+    run(project, "dvc", "exp", "apply", "name")
+    assert (project / "cached.txt").read_text() == "changed \n"  # its cache is ours
+
+
+def test_a_run_that_fails_leaves_no_experiment(project):
+    (project / "dvc.yaml").write_text(PIPELINE.replace("cp copy.txt", "cp nothing.txt"))
+    result = run(project, "env", f"PYTHONPATH={ROOT}", sys.executable, "-c", RUN_QUICK, check=False)
+    assert result.stderr.splitlines()[-1].endswith("name: the run failed, as said above; the workspace is as it was")
+    assert run(project, "dvc", "exp", "list", "--names-only").stdout.split() == []
+
+
+def test_what_is_no_repository_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="git clone: ") as error:
+        copy_project(tmp_path / "copy")
+    assert str(error.value).isprintable()
 
 
 def search(environment):
@@ -21,7 +111,7 @@ def test_a_stage_uses_the_workers_it_is_led_to_and_writes_the_same_bytes(small_p
     own = os.environ | {"PYTHONPATH": str(ROOT)}
     own.pop("MNIST_SCHEDULER", None)
     alone = search(own)
-    with workers_for_all() as environment:
+    with workers_for_all(ROOT) as environment:
         assert search(own | environment) == alone == ("", alone[1])
         keys = [Path(path) for name, path in environment.items() if "TLS" in name]
         assert len(keys) == 3
@@ -31,5 +121,5 @@ def test_a_stage_uses_the_workers_it_is_led_to_and_writes_the_same_bytes(small_p
 
 def test_workers_that_the_user_has_are_taken(monkeypatch):
     monkeypatch.setenv("MNIST_SCHEDULER", "tls://somewhere:8786")
-    with workers_for_all() as environment:
+    with workers_for_all(ROOT) as environment:
         assert environment == {}
