@@ -32,9 +32,14 @@ def use_threads_of_environment() -> None:
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # TensorFlow itself switches oneDNN on only where AVX-512 VNNI is; with AVX2 alone convolutions are three times as fast.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# TensorFlow loads Keras along with itself, a third of its start-up, unless it is told to look for Keras 2.
+_is_default = "TF_USE_LEGACY_KERAS" not in os.environ
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 with _silent_stderr():  # some start-up notices come before the log level is read
     import tensorflow as tf
 
+if _is_default:
+    del os.environ["TF_USE_LEGACY_KERAS"]
 tf.get_logger().setLevel("ERROR")  # a process that builds many networks is no mistake
 use_threads_of_environment()
 tf.config.set_visible_devices([], "GPU")  # the same numbers on every machine matter more here

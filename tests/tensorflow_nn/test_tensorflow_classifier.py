@@ -223,3 +223,23 @@ def test_a_fresh_process_gives_the_same_bytes_with_the_threads_asked_for_and_a_q
     assert result.split()[:2] == ["1", "1"]
     assert len(result.split()) == 4
     assert quiet == ""
+
+
+START = """
+import os, sys
+before = dict(os.environ)
+import mnist_core.tensorflow_nn
+import tensorflow as tf
+assert os.environ.get("TF_USE_LEGACY_KERAS") == before.get("TF_USE_LEGACY_KERAS")
+assert "keras" not in sys.modules
+import keras
+assert keras.__version__ >= "3"
+assert "TF_USE_LEGACY_KERAS" in before or tf.keras.layers.Dense is keras.layers.Dense
+"""
+
+
+@pytest.mark.parametrize("chosen", [{}, {"TF_USE_LEGACY_KERAS": "1"}])
+def test_keras_is_loaded_by_those_alone_who_want_it(chosen):
+    environment = {key: value for key, value in os.environ.items() if key != "TF_USE_LEGACY_KERAS"} | chosen
+    result = subprocess.run([sys.executable, "-c", START], env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
