@@ -102,7 +102,7 @@ def read_record(path: Path, kind: type[Content], remedy: str = REMEDY) -> Conten
 
 
 def read_yaml(path: Path, remedy: str = "run from the project's root") -> Any:
-    """Read a YAML 1.2 file, as DVC does, so that 1e-3 is a number.
+    """Read a YAML 1.2 file, in which 1e-3 is a number as it is to DVC.
 
     Raises:
         UserError: it is missing or is not YAML.

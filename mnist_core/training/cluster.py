@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Never, TypeAlias
@@ -201,26 +201,27 @@ def train_until(
         if not bar.disable:
             bar.initial += min(len(state.records), goals[index])  # the time left is reckoned from what is trained now
     yield from ((index, state) for index, state in enumerate(current) if index in known or index not in waiting)
-    jobs = Jobs(cluster, runs[0].setup.data_directory)
-    while waiting or len(jobs):
-        while waiting and jobs.num_free:
-            num_threads = threads_per_job(cluster, len(waiting) + len(jobs))
-            index = min(waiting, key=lambda i: (len(current[i].records) / runs[i].num_epochs, i))
-            waiting.remove(index)
-            segment = min(-(-runs[index].num_epochs // SEGMENTS_PER_RUN), goals[index] - len(current[index].records))
-            jobs.submit(index, advance, runs[index], current[index], segment, num_threads)
-        ended = jobs.completed()
-        for index, state in ended:  # all of them, before the caller may stop
-            if checkpoints:
-                checkpoints.save(runs[index], state)
-        for index, state in ended:
-            before, current[index] = len(current[index].records), state
-            if not state.needs_no_training_to(goals[index]):
-                waiting.add(index)
-            _show(bar, goals[index], before, state)
-            num_left_out = sum(not is_finished(runs[0], state) for state in others)
-            bar.set_postfix_str(_standing([*current, *others], len(waiting) + len(jobs), num_left_out))
-            yield index, state
+    with closing(Jobs(cluster, runs[0].setup.data_directory)) as jobs:
+        while waiting or len(jobs):
+            while waiting and jobs.num_free:
+                num_threads = threads_per_job(cluster, len(waiting) + len(jobs))
+                index = min(waiting, key=lambda i: (len(current[i].records) / runs[i].num_epochs, i))
+                waiting.remove(index)
+                segment = -(-runs[index].num_epochs // SEGMENTS_PER_RUN)
+                left = goals[index] - len(current[index].records)
+                jobs.submit(index, advance, runs[index], current[index], min(segment, left), num_threads)
+            ended = jobs.completed()
+            for index, state in ended:  # all of them, before the caller may stop
+                if checkpoints:
+                    checkpoints.save(runs[index], state)
+            for index, state in ended:
+                before, current[index] = len(current[index].records), state
+                if not state.needs_no_training_to(goals[index]):
+                    waiting.add(index)
+                _show(bar, goals[index], before, state)
+                num_left_out = sum(not is_finished(runs[0], state) for state in others)
+                bar.set_postfix_str(_standing([*current, *others], len(waiting) + len(jobs), num_left_out))
+                yield index, state
 
 
 def _show(bar: Bar, goal: int, epochs_before: int, state: TrainingState) -> None:
@@ -231,8 +232,8 @@ def _show(bar: Bar, goal: int, epochs_before: int, state: TrainingState) -> None
 
 
 def _standing(states: Sequence[TrainingState], num_running: int, num_left_out: int) -> str:
-    of_epochs = [record.errors for state in states for record in state.records]
-    errors = [errors["validation"] for errors in of_epochs if "validation" in errors]
+    records = [record for state in states for record in state.records]
+    errors = [record.errors["validation"] for record in records if "validation" in record.errors]
     best = f"best validation error {100 * min(errors):.2f} %, " if errors else ""
     return f"{best}{num_running} running" + (f", {num_left_out} left out" if num_left_out else "")
 

@@ -8,6 +8,7 @@ import hashlib
 import os
 import platform
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,11 @@ _CODE = _code_digest()  # now: the files of a process that lives long may change
 _received: dict[str, Path] = {}  # hash -> directory
 
 
+class NotAdmitted(Exception):
+    """The worker that was asked for a job has come to the address of another, which was admitted."""
+
+
+@cache
 def versions() -> dict[str, str]:
     """Return everything besides parameters and data that may change a result: name -> version."""
     found = {"code": _CODE, "machine": platform.machine(), "python": platform.python_version()}
@@ -63,7 +69,15 @@ def receive(data_sha256: str, contents: Mapping[str, bytes]) -> None:
     _received[data_sha256] = directory
 
 
-def perform(function: Callable[..., Any], arguments: tuple[Any, ...], data_sha256: str) -> Any:
-    """Do a job on one thread, with the data received earlier."""
+def perform(
+    function: Callable[..., Any], arguments: tuple[Any, ...], data_sha256: str, expected: Mapping[str, str]
+) -> Any:
+    """Do a job on one thread, with the data received earlier.
+
+    Raises:
+        NotAdmitted: the versions here are not those expected, or there are no such data.
+    """
+    if versions() != expected or data_sha256 not in _received:
+        raise NotAdmitted
     with threadpool_limits(1), data_placed(_received[data_sha256]):
         return function(*arguments)

@@ -4,10 +4,11 @@ import gc
 import io
 import os
 import time
+from concurrent.futures import wait
 from dataclasses import replace
 
 import pytest
-from distributed import Client, LocalCluster, wait
+from distributed import Client, LocalCluster
 
 from mnist_core.errors import UserError
 from mnist_core.training import cluster, jobs

@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import wait
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +41,58 @@ def test_a_dead_workers_job_runs_again_at_most_twice(tmp_path, prepared):
             cluster.run(die, data_directory=prepared)
 
 
+def pid():
+    return os.getpid()
+
+
+class SlowToSend:
+    """A result that takes three seconds to leave its worker."""
+
+    def __reduce__(self):
+        time.sleep(3)
+        return str, ("sent",)
+
+
+def finish(path):
+    path.touch()
+    return SlowToSend()
+
+
+def test_a_worker_that_dies_before_its_result_has_come_does_not_hold_up_the_rest(tmp_path, prepared):
+    """The task may be done by that worker alone, so its result would be waited for without end."""
+    with open_cluster(num_workers=2) as cluster, closing(jobs.Jobs(cluster, prepared)) as under_way:
+        while under_way.num_free < 2:
+            under_way.completed()
+        of_worker = cluster.client.run(pid)
+        under_way.submit(7, finish, tmp_path / "finished")
+        (job,) = under_way._running.values()
+        while not (tmp_path / "finished").exists():
+            time.sleep(0.1)
+        time.sleep(1)
+        os.kill(of_worker[job.worker.address], signal.SIGKILL)
+        began, found = time.monotonic(), []
+        while not found:
+            found = under_way.completed()
+        assert (found, len(under_way)) == ([(7, "sent")], 0)
+        assert time.monotonic() - began < 30
+
+
+def fail():
+    raise TimeoutError("of the job itself")
+
+
+def test_what_has_been_done_is_handed_over_before_another_job_raises(prepared):
+    with open_cluster(num_workers=2) as cluster, closing(jobs.Jobs(cluster, prepared)) as under_way:
+        while under_way.num_free < 2:
+            under_way.completed()
+        under_way.submit(1, fail)
+        under_way.submit(2, pid)
+        wait(under_way._running)
+        assert [key for key, _ in under_way.completed()] == [2]
+        with pytest.raises(TimeoutError, match="of the job itself"):
+            under_way.completed()
+
+
 def place_of_data():
     return str(loop._place.get())
 
@@ -66,10 +120,10 @@ class Elsewhere:
         self.processes.append(process)
         return process
 
-    def start_worker(self, **options):
+    def start_worker(self, *, port=0, **options):
         space = self.directory / f"space-{len(self.processes)}"
         options_of_dask = ("--no-nanny", "--nthreads", "1", "--no-dashboard", "--local-directory", str(space))
-        return self.start("worker", self.address, *options_of_dask, **options)
+        return self.start("worker", self.address, "--worker-port", str(port), *options_of_dask, **options)
 
 
 @pytest.fixture
@@ -151,3 +205,61 @@ def test_a_frozen_scheduler_is_one_line_and_a_frozen_workers_job_goes_to_another
         with pytest.raises(UserError, match="no answer for 3 s"):
             dict(train_all(cluster, [run], description=""))
         elsewhere.scheduler.send_signal(signal.SIGCONT)
+
+
+def test_who_comes_back_at_the_address_of_another_worker_is_looked_at_anew(elsewhere, run, tmp_path, capfd):
+    """One with other code is refused though its forerunner was admitted, and its successor is not refused with it."""
+    (tmp_path / "changed").mkdir()
+    first = elsewhere.start_worker()
+    with open_cluster(scheduler=elsewhere.address) as cluster:
+        dict(train_all(cluster, [run], description=""))
+        (worker,) = cluster.admitted
+        port = int(worker.address.rpartition(":")[2])
+        under_way = jobs.Jobs(cluster, run.setup.data_directory)
+        first.kill()
+        first.wait()
+        changed = elsewhere.start_worker(port=port, project=changed_copy(tmp_path / "changed"))
+        deadline = time.monotonic() + 30
+        while not cluster.refused and time.monotonic() < deadline:
+            under_way.completed()
+        assert [refused.address for refused in cluster.refused] == [worker.address]
+        assert under_way.num_free == 0
+        changed.kill()
+        changed.wait()
+        elsewhere.start_worker(port=port)
+        assert content(dict(train_all(cluster, [run], description=""))[0]) == content(begin(run, 4))
+    assert "refused: its code is " in capfd.readouterr().err
+
+
+def test_a_worker_that_freezes_while_it_joins_is_no_worker(elsewhere, run, monkeypatch):
+    monkeypatch.setattr(jobs, "PATIENCE", 4.0)
+    monkeypatch.setattr(jobs, "join", sleep_and_join)
+    worker = elsewhere.start_worker()
+    with open_cluster(scheduler=elsewhere.address) as cluster:
+        while not cluster.num_workers:
+            time.sleep(0.1)
+        under_way = jobs.Jobs(cluster, run.setup.data_directory)
+        assert under_way._joining
+        worker.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        with pytest.raises(UserError, match="no worker for 4 s; start one"):
+            wait_for_ever(under_way)
+        assert time.monotonic() - began < 15
+
+
+def test_a_worker_of_other_code_does_no_job_even_if_it_was_admitted(elsewhere, run, monkeypatch):
+    elsewhere.start_worker()
+    with open_cluster(scheduler=elsewhere.address) as cluster:
+        dict(train_all(cluster, [run], description=""))
+        monkeypatch.setattr(jobs, "versions", lambda: {"code": "of another day"})
+        with pytest.raises(UserError, match="3 workers died at one job"):
+            cluster.run(pid, data_directory=run.setup.data_directory)
+
+
+def sleep_and_join(data_sha256):
+    time.sleep(60)
+
+
+def wait_for_ever(under_way):
+    while True:
+        under_way.completed()
