@@ -1,14 +1,14 @@
 """Trains a model once per seed with the best candidate of the search, or with the next best should a seed fail.
 
 Near the largest rate that trains, whether a network survives hangs on its initial weights, even on rounding, and the
-search saw one seed only. So here too what fails cannot win: neither a rate at which a seed fails nor, should its loss
-have spiked, a number of epochs that reaches the spike. No error is looked at.
+search saw one seed only. So here too what fails cannot win: neither a rate (and what else makes a candidate, but for
+the epochs) at which a seed fails nor, should its loss have spiked, epochs that reach the spike. No error is looked at.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from mnist_core.candidates import Candidate
+from mnist_core.candidates import Candidate, Hyperparameters
 from mnist_core.errors import UserError
 from mnist_core.training.checkpoints import Checkpoints
 from mnist_core.training.cluster import train_all
@@ -69,10 +69,10 @@ def train_seeds(
         UserError: some seed fails, whatever candidate is taken.
     """
     passed_over: list[PassedOver] = []
-    survived: dict[float, int] = {}  # rate -> epochs that all seeds survive, once one has failed
+    survived: dict[Hyperparameters, int] = {}  # whatever the epochs -> those that all seeds survive, if one has failed
     for candidate in candidates:
-        rate, epochs = candidate.learning_rate, candidate.epochs
-        if epochs > survived.get(rate, epochs):
+        but_epochs = candidate.hyperparameters.model_copy(update={"epochs": 1})
+        if candidate.epochs > survived.get(but_epochs, candidate.epochs):
             continue
         runs = [TrainingRun(setup, candidate.hyperparameters, seed, evaluate_on=("train", "test")) for seed in seeds]
         training = train_all(cluster, runs, description=description, checkpoints=checkpoints)
@@ -81,7 +81,7 @@ def train_seeds(
         if failed is None:
             return FinalTraining(candidate, [states[index] for index in range(len(runs))], passed_over)
         index, failure = failed
-        survived[rate] = failure.epochs_survived
+        survived[but_epochs] = failure.epochs_survived
         passed_over.append(PassedOver(candidate, seeds[index], failure))
     reasons = "; ".join(map(str, passed_over))
     raise UserError(f"{description}: {reasons}; search smaller learning rates or take other seeds in params.yaml")

@@ -4,6 +4,8 @@ from functools import partial
 
 import click
 
+from mnist_core.errors import UserError
+from mnist_core.models import MODELS
 from mnist_core.params import load_params
 from mnist_core.search import search
 from stages.command import PARAMS, StageCommand
@@ -15,6 +17,8 @@ from stages.training import cluster_options, model_option, run_search, training_
 @cluster_options
 def main(model: str, workers: int | None, scheduler: str | None) -> None:
     """Train every candidate learning rate and record the best (learning rate, epoch)."""
+    if model not in MODELS:
+        raise UserError(f"{model}: not a model of the report; use one of {', '.join(MODELS)}")
     params = load_params(PARAMS)
     find = partial(
         search,

@@ -21,7 +21,7 @@ model_option = click.option("--model", required=True, type=click.Choice(list(ALL
 
 
 def cluster_options(function: Callable[P, R]) -> Callable[P, R]:
-    """Add --workers and --scheduler, which say where training jobs run and never change their results."""
+    """Add --workers and --scheduler: where training jobs run. Processors of another kind may change last bits only."""
     function = click.option(
         "--workers",
         type=click.IntRange(min=0),

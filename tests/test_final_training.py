@@ -77,6 +77,14 @@ def test_what_spikes_for_one_seed_needs_fewer_epochs(setup, scripted):
     assert str(training.passed_over[0]) == "learning rate 0.1 with 5 epochs: seed 7 spiked in epoch 3"
 
 
+def test_the_failure_of_one_candidate_says_nothing_of_another_with_the_same_rate(setup, scripted):
+    tried, _ = scripted({0.1: {7: Failure("dead", 1)}})
+    other = Candidate(learning_rate=0.1, epochs=3, momentum=0.9, validation_error=1.0)
+    with pytest.raises(UserError):
+        train_seeds(None, setup, [found(0.1, 3), other, found(0.1, 2)], [5, 7], description="")
+    assert tried == [(0.1, 3), (0.1, 3)]
+
+
 def test_after_a_spike_the_next_candidate_may_have_another_rate(setup, scripted):
     tried, _ = scripted({0.1: {5: Failure("spiked", 3)}})
     train_seeds(None, setup, [found(0.1, 3), found(0.01, 2), found(0.1, 2)], [5], description="")

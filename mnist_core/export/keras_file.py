@@ -2,7 +2,6 @@
 
 import io
 import json
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import mnist_core.tensorflow_nn  # noqa: F401  starts TensorFlow up quietly, bef
 import keras
 
 from mnist_core.arrays import IMAGE_SHAPE, Shape, Weights
+from mnist_core.files.writing import scratch_directory
 from mnist_core.networks.architectures import Architecture, Convolution, Flatten, Linear, MaxPooling, ReLU, operations
 
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip member can carry
@@ -37,8 +37,8 @@ def save_keras(path: Path, architecture: Architecture, weights: Weights, input_s
     for step in operations(architecture, input_shape):
         if isinstance(step, Convolution | Linear):
             model.get_layer(step.name).set_weights([weights[f"{step.name}.kernel"], weights[f"{step.name}.bias"]])
-    with tempfile.TemporaryDirectory() as directory:
-        dated = Path(directory, "model.keras")
+    with scratch_directory() as directory:
+        dated = directory / "model.keras"
         model.save(dated)
         content = _reproducible(dated)
     path.parent.mkdir(parents=True, exist_ok=True)

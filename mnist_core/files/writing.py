@@ -98,7 +98,7 @@ def output_file(path: Path) -> Iterator[Path]:
 def scratch_directory() -> Iterator[Path]:
     """Give an empty directory that nobody else can read, for as long as the block lasts."""
     with _beside(Path(tempfile.gettempdir()) / "mnist") as path:
-        path.mkdir()
+        path.mkdir(0o700)
         yield path
 
 

@@ -213,7 +213,10 @@ def parameter_shapes(architecture: Architecture, input_shape: Shape = IMAGE_SHAP
 
 
 def training_bytes(step: Operation, batch_size: int) -> int:
-    """Return about how many bytes a step takes in training: kernel, padded input, output, and as much for gradients."""
+    """Return about how many bytes a step takes in training: kernel, padded input, output, and as much for gradients.
+
+    Of a convolution also the patches of im2col, which the plain layer of `numpy_nn` keeps; other ones take less.
+    """
     numbers = prod(step.output_shape)
     if isinstance(step, Convolution | MaxPooling):
         spec = step.spec
@@ -221,6 +224,8 @@ def training_bytes(step: Operation, batch_size: int) -> int:
         *sizes, channels = step.input_shape
         padded = [size + sum(window_padding(size, window, spec.stride, spec.padding)) for size in sizes]
         numbers += prod(padded) * channels
+    if isinstance(step, Convolution):
+        numbers += prod(step.output_shape[:2]) * prod(step.kernel_shape[:-1])
     kernel = prod(step.kernel_shape) if isinstance(step, Convolution | Linear) else 0
     return 2 * 4 * (kernel + batch_size * numbers)
 

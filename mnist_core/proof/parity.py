@@ -4,7 +4,6 @@ The two networks compute the same formulas and differ only in the order of addit
 them. `ROUNDING` says how much that is for one forward pass; docs/derivations.md has the argument for training.
 """
 
-import tempfile
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +15,7 @@ import pandas as pd
 from mnist_core.arrays import Array, Weights
 from mnist_core.data.dataset import Split
 from mnist_core.errors import UserError
+from mnist_core.files.writing import scratch_directory
 from mnist_core.metrics import error_rate, percent
 from mnist_core.models import Framework
 from mnist_core.networks.architectures import Architecture
@@ -200,9 +200,9 @@ def cross_load(twins: list[Classifier], images: Array) -> dict[str, Any]:
         `compare_predictions` of both directions together, 2 N predictions.
     """
     before, after = [], []
-    with tempfile.TemporaryDirectory() as directory:
+    with scratch_directory() as directory:
         for twin, other in zip(twins, reversed(FRAMEWORKS), strict=True):
-            path = Path(directory) / "model.npz"
+            path = directory / "model.npz"
             save_model(path, twin.architecture, twin.get_weights())
             architecture, weights = load_model(path)
             before.append(twin.predict_logits(images))

@@ -15,6 +15,7 @@ from mnist_core.networks.architectures import (
     check_classifier,
     operations,
     parameter_shapes,
+    training_bytes,
     window_output_size,
     window_padding,
 )
@@ -71,6 +72,13 @@ def test_shapes_of_the_parameters():
 def test_windows_along_one_axis(size, window, stride, padding, outputs, pads):
     assert window_output_size(size, window, stride, padding) == outputs
     assert window_padding(size, window, stride, padding) == pads
+
+
+def test_the_memory_of_a_convolution_is_that_of_its_patches():
+    """28x28 images, 100 of them, same padding, 5x5 kernels, 2 filters: patches outweigh the rest."""
+    (convolution,) = operations((Conv2D(2, 5),))
+    numbers = 28 * 28 * 2 + 32 * 32 + 28 * 28 * 25
+    assert training_bytes(convolution, 100) == 2 * 4 * (25 * 2 + 100 * numbers)
 
 
 def test_dictionaries_go_there_and_back():

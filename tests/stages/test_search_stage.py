@@ -78,6 +78,12 @@ def test_an_unknown_model_is_one_line(small_project):
     assert_one_line_and_no_output(small_project, invoke("--model", "3a"), before, "3a")
 
 
+def test_a_model_of_the_tuned_protocol_is_refused(small_project):
+    result = invoke("--model", "2b_tuned")
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: 2b_tuned: not a model of the report; use one of 1a, ")
+
+
 def test_missing_data_is_one_line(small_project):
     for path in (small_project / "data/prepared").iterdir():
         path.unlink()
