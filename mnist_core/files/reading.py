@@ -69,7 +69,10 @@ _BROKEN = (
 )
 
 
-_MAX_TEXT = 16 << 20  # bytes: a hundred times what stages write; a parser takes many times as much memory
+# Bytes, many times what stages write.
+_MAX_TEXT = 16 << 20
+_MAX_RECORD = 2 << 20  # of JSON and YAML, whose parsers take up to twenty-five times as much memory
+_MAX_FAULTS = 1000  # of a record, that are looked at: pydantic takes sixty times the text for them
 
 
 def read_text(path: Path, remedy: str = REMEDY) -> str:
@@ -78,16 +81,16 @@ def read_text(path: Path, remedy: str = REMEDY) -> str:
         return _text(path)
 
 
-def _text(path: Path) -> str:
-    if (size := path.stat().st_size) > _MAX_TEXT:
-        raise ValueError(f"{size} bytes, and at most {_MAX_TEXT} are read")
+def _text(path: Path, limit: int = _MAX_TEXT) -> str:
+    if (size := path.stat().st_size) > limit:
+        raise ValueError(f"{size} bytes, and at most {limit} are read")
     return path.read_text(encoding="utf-8")
 
 
 def read_json(path: Path) -> Any:
     """Read a JSON file that an earlier stage wrote; UserError if it is missing or is not JSON."""
     with reading(path, "valid JSON"):
-        return json.loads(_text(path))
+        return json.loads(_text(path, _MAX_RECORD))
 
 
 def read_record(path: Path, kind: type[Content], remedy: str = REMEDY) -> Content:
@@ -97,7 +100,7 @@ def read_record(path: Path, kind: type[Content], remedy: str = REMEDY) -> Conten
         UserError: it is missing, is not JSON or does not fit the type; the first misfit is named by its key.
     """
     with reading(path, "valid JSON", remedy):
-        content = json.loads(_text(path))
+        content = json.loads(_text(path, _MAX_RECORD))
     return validate(content, kind, path=path, remedy=remedy)
 
 
@@ -108,7 +111,7 @@ def read_yaml(path: Path, remedy: str = "run from the project's root") -> Any:
         UserError: it is missing or is not YAML.
     """
     with reading(path, "valid YAML", remedy):
-        return YAML(typ="safe", pure=True).load(_text(path))
+        return YAML(typ="safe", pure=True).load(_text(path, _MAX_RECORD))
 
 
 def validate(content: Any, kind: type[Content], *, path: Path, section: str = "", remedy: str = "") -> Content:
@@ -127,6 +130,8 @@ def validate(content: Any, kind: type[Content], *, path: Path, section: str = ""
     try:
         return TypeAdapter(kind).validate_python(content)
     except ValidationError as error:
+        if error.error_count() > _MAX_FAULTS:
+            raise UserError(f"{path}: {error.error_count()} keys or values are wrong; {remedy}") from error
         # A misspelt key is reported as unknown and as missing: the unknown one shows the spelling.
         faults = sorted(
             error.errors(include_url=False, include_context=False), key=lambda fault: fault["type"] not in _UNKNOWN_KEY
