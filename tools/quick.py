@@ -43,10 +43,10 @@ def run_quick(name: str) -> str:
     """
     with scratch_directory() as directory:
         copy_project(directory)
-        stages = quick_stages()
+        command = [sys.executable, "-m", "dvc", "repro", "--force", "--single-item", *quick_stages()]
+        environment = _environment()  # now: Dask leaves here what it tells the workers, one thread each
         with workers_for_all(directory) as more:
-            command = [sys.executable, "-m", "dvc", "repro", "--force", "--single-item", *stages]
-            failed = subprocess.run(command, check=False, cwd=directory, env=_environment() | more).returncode
+            failed = subprocess.run(command, check=False, cwd=directory, env=environment | more).returncode
         if failed:
             raise UserError(f"{name}: the run failed, as said above; the workspace is as it was")
         # What DVC takes for an experiment of a commit. Code that git does not know here stays unknown to it.

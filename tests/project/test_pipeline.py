@@ -20,7 +20,7 @@ def project(tmp_path_factory):
     directory = tmp_path_factory.mktemp("project")
     copy_project(directory, shrink)
     make_repository(directory)
-    with workers_for_all() as variables:
+    with workers_for_all(directory) as variables:
         run(directory, "dvc", "repro", variables=variables)
     commit(directory)
     return directory

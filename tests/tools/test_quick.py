@@ -14,6 +14,7 @@ from tools.quick import copy_project, workers_for_all
 PIPELINE = """
 stages:
   copy: {cmd: cp code.txt copy.txt, params: [profile], deps: [code.txt], outs: [copy.txt: {cache: false}]}
+  threads: {cmd: 'echo "threads: $OMP_NUM_THREADS" > threads.txt', outs: [threads.txt: {cache: false}]}
   cached: {cmd: cp copy.txt cached.txt, deps: [copy.txt], outs: [cached.txt]}
   search_tuned: {cmd: exit 1, deps: [code.txt]}
 """
@@ -71,12 +72,13 @@ def test_a_hook_of_git_and_its_settings_change_nothing(project, tmp_path, monkey
 
 def test_the_run_is_an_experiment_of_ours_and_the_workspace_stays_as_it_is(project):
     before = run(project, "git", "status", "--porcelain").stdout
-    result = run(project, "env", f"PYTHONPATH={ROOT}", sys.executable, "-c", RUN_QUICK)
+    result = run(project, "env", "-u", "OMP_NUM_THREADS", f"PYTHONPATH={ROOT}", sys.executable, "-c", RUN_QUICK)
     reference = result.stdout.splitlines()[-1]
     assert run(project, "git", "status", "--porcelain").stdout == before
     assert (project / "copy.txt").read_text() == "committed \n"
     assert run(project, "git", "show", f"{reference}:copy.txt").stdout == "changed \n"
     assert run(project, "git", "show", f"{reference}:params.yaml").stdout == "profile: quick\n"
+    assert run(project, "git", "show", f"{reference}:threads.txt").stdout == "threads: \n"  # not those of a worker
     tree = run(project, "git", "ls-tree", "-r", "--name-only", reference).stdout.split()
     assert {"dvc.lock", "new.txt"} <= {*tree}
     assert {"old.txt", "secret.txt", "stages/unknown.py"}.isdisjoint(tree)
