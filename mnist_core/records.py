@@ -243,7 +243,8 @@ def read_confusion(path: Path) -> Array:
     pairs = frame[["actual", "predicted"]].to_numpy()
     counts = frame["count"].to_numpy()
     every_pair = [[actual, predicted] for actual in range(NUM_CLASSES) for predicted in range(NUM_CLASSES)]
-    if sorted(pairs.tolist()) != every_pair or (counts < 0).any() or (counts % 1).any():
+    are_counts = ((counts >= 0) & (counts < 2**31) & (counts % 1 == 0)).all()  # of images
+    if sorted(pairs.tolist()) != every_pair or not are_counts:
         raise UserError(f"{path}: not one count for each pair of the {NUM_CLASSES} classes; {REMEDY}")
     matrix = np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64)
     matrix[tuple(pairs.astype(int).T)] = counts

@@ -158,7 +158,10 @@ def test_the_confusion_matrix_has_actual_classes_in_rows(path):
 
 @pytest.mark.parametrize(
     ("replaced", "by"),
-    [("\n4,9,49", ""), ("4,9,49", "4,10,49"), ("4,9,49", "4,8,49"), ("4,9,49", "4,9,-1"), (",49", ",.5")],
+    [
+        *[("\n4,9,49", ""), ("4,9,49", "4,10,49"), ("4,9,49", "4,8,49"), ("4,9,49", "4,9,-1"), (",49", ",.5")],
+        *[("4,9,49", f"4,9,{10**30 - 1}"), ("4,9,49", "4,9,1e300")],
+    ],
 )
 def test_confusion_counts_are_whole_and_one_for_each_pair(path, replaced, by):
     assert (
