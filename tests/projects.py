@@ -154,3 +154,4 @@ def _for_squares(params):
     for framework in ("tensorflow", "numpy"):
         quick[framework] |= {"batch_size": 20, "epochs": {"a": 3, "b": 300, "c": 3, "d": 3}}
     quick["numpy"]["search"]["num_learning_rates"] = 3
+    quick["parity"]["steps"] = [1, 2]  # an epoch of 130 images has no more

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from mnist_core.models import MODELS
+from mnist_core.training.loop import loaded_split
 from tests.projects import Undisturbed, contents, error_line
 
 
@@ -64,6 +65,7 @@ OPENED = Opened()
 
 
 def invoke(stage, arguments):
+    loaded_split.cache_clear()  # a stage is a process of its own
     gc.disable()  # a collection at the bottom of 100,000 brackets fails, and Python prints so, as it may in a real run
     try:
         return CliRunner().invoke(importlib.import_module(f"stages.{stage}").main, arguments)
@@ -86,6 +88,7 @@ def try_every_damage(project, stage, arguments, directory, monkeypatch, trying, 
     assert result.exit_code == 0, result.output
     read = sorted(path.relative_to(place) for path in opened if path.is_relative_to(place) and path.is_file())
     read = [path for path in read if path.parts[0] != ".dvc" and models_in(path) in ([], ["2b"])]
+    read = [path for path in read if not path.name.startswith(HASHED.get(stage, "none"))]
     assert read
     lost = []
     for path in read:
@@ -112,6 +115,7 @@ def assert_refused(stage, arguments, path, attempt):
     assert contents(Path.cwd()) == before
 
 
+HASHED = {"search": "test_", "train": "validation_"}  # for the key of what is kept; their images are not used
 CODE = ("mnist_core", "stages", ".dvc")
 ALL = {
     "source": [],
