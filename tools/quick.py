@@ -30,8 +30,8 @@ def main() -> None:
     click.echo(f"\nThe committed results:\n\n{output('git', 'show', f'HEAD:{TABLE}')}")
     click.echo(f"This run, on a slice of the images:\n\n{output('git', 'show', f'{reference}:{TABLE}')}")
     click.echo(
-        f"It is the experiment {NAME}. `dvc exp apply {NAME}` brings its files here, though DVC complains that the tuned"
-        " models, which it does not train, are missing; `make restore` goes back."
+        f"It is the experiment {NAME}. `dvc exp apply {NAME}` brings its files here, though DVC complains that the"
+        " tuned models, which it does not train, are missing; `make restore` goes back."
     )
 
 
