@@ -55,16 +55,8 @@ def run_quick(name: str) -> str:
         # What DVC takes for an experiment of a commit. Code that git does not know here stays unknown to it.
         output("git", "add", "--all", "--", ".", *(f":!{place}" for place in CODE), directory=directory)
         head = output("git", "rev-parse", "HEAD", directory=directory).strip()
-        output(
-            "git",
-            "commit",
-            "--quiet",
-            "--no-verify",
-            "--allow-empty",
-            "--message",
-            f"Experiment {name}",
-            directory=directory,
-        )
+        commit = ["commit", "--quiet", "--no-verify", "--allow-empty", "--message", f"Experiment {name}"]
+        output("git", *commit, directory=directory)
         reference = f"refs/exps/{head[:2]}/{head[2:]}/{name}"
         output("git", "fetch", "--quiet", "--force", str(directory), f"HEAD:{reference}")
     return reference
@@ -79,8 +71,10 @@ def copy_project(directory: Path) -> None:
     output("git", "add", "--all", "--force", directory=directory)
     new_code = output("git", "ls-files", "-z", "--others", "--exclude-standard", "--", *CODE)
     _copy([*new_code.split("\0"), DVC_CONFIG], directory)
-    for key in ("user.name", "user.email"):  # of this project, perhaps; DVC wants some
-        output("git", "config", key, _git_setting(key) or NAME, directory=directory)
+    for key in ("user.name", "user.email"):  # of this project, perhaps; a commit wants some
+        setting = output("git", "config", "--default", NAME, "--get", key).strip()
+        output("git", "config", key, setting, directory=directory)
+    # Else DVC tells the user to add to git what it wrote.
     output("dvc", "config", "--local", "core.autostage", "true", directory=directory)
     output("dvc", "cache", "dir", "--local", output("dvc", "cache", "dir").strip(), directory=directory)
 
@@ -97,10 +91,6 @@ def _take_quick_profile(path: Path) -> None:
     params = yaml.load(path)
     params["profile"] = "quick"
     yaml.dump(params, path)
-
-
-def _git_setting(key: str) -> str:
-    return subprocess.run(["git", "config", key], capture_output=True, text=True, check=False).stdout.strip()
 
 
 def quick_stages() -> list[str]:
