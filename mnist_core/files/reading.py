@@ -87,9 +87,9 @@ def _text(path: Path, limit: int = _MAX_TEXT) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, remedy: str = REMEDY) -> Any:
     """Read a JSON file that an earlier stage wrote; UserError if it is missing or is not JSON."""
-    with reading(path, "valid JSON"):
+    with reading(path, "valid JSON", remedy):
         return json.loads(_text(path, _MAX_RECORD))
 
 
@@ -99,9 +99,7 @@ def read_record(path: Path, kind: type[Content], remedy: str = REMEDY) -> Conten
     Raises:
         UserError: it is missing, is not JSON or does not fit the type; the first misfit is named by its key.
     """
-    with reading(path, "valid JSON", remedy):
-        content = json.loads(_text(path, _MAX_RECORD))
-    return validate(content, kind, path=path, remedy=remedy)
+    return validate(read_json(path, remedy), kind, path=path, remedy=remedy)
 
 
 def read_yaml(path: Path, remedy: str = "run from the project's root") -> Any:
@@ -130,8 +128,8 @@ def validate(content: Any, kind: type[Content], *, path: Path, section: str = ""
     try:
         return TypeAdapter(kind).validate_python(content)
     except ValidationError as error:
-        if error.error_count() > _MAX_FAULTS:
-            raise UserError(f"{path}: {error.error_count()} keys or values are wrong; {remedy}") from error
+        if (count := error.error_count()) > _MAX_FAULTS:
+            raise UserError(f"{path}: {count} keys or values are wrong; {remedy or 'correct them'}") from error
         # A misspelt key is reported as unknown and as missing: the unknown one shows the spelling.
         faults = sorted(
             error.errors(include_url=False, include_context=False), key=lambda fault: fault["type"] not in _UNKNOWN_KEY

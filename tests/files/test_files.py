@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mnist_core.errors import UserError, printable
 from mnist_core.files.arrays import read_array, read_arrays
-from mnist_core.files.reading import read_csv, read_json
+from mnist_core.files.reading import Record, read_csv, read_json, validate
 from mnist_core.files.writing import write_arrays
 
 
@@ -322,3 +322,9 @@ def test_columns_of_text_need_no_numbers(tmp_path):
     assert frame["model"].to_list() == ["1a"]
     with pytest.raises(UserError, match="no column letter"):
         read_csv(tmp_path / "x.csv", ["epoch"], texts=["letter"])
+
+
+@pytest.mark.parametrize(("remedy", "advice"), [("", "correct them"), ("run it again", "run it again")])
+def test_a_thousand_wrong_keys_are_counted_and_none_is_named(remedy, advice, tmp_path):
+    with pytest.raises(UserError, match=f": 1001 keys or values are wrong; {advice}$"):
+        validate(dict.fromkeys(map(str, range(1001)), 1), Record, path=tmp_path, remedy=remedy)
