@@ -2,6 +2,7 @@
 
 import _thread
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import click
 
 from mnist_core.errors import UserError
+from stages import end_at_once, interrupted
 
 PARAMS = Path("params.yaml")
 SOURCE = Path("data/source.json")
@@ -46,14 +48,19 @@ class StageCommand(click.Command):
         """Run the stage."""
         if "DVC_STAGE" in os.environ:  # set by DVC; a stage run by hand may outlive its shell
             threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+        ends_at_once = signal.getsignal(signal.SIGINT) is end_at_once
         try:
+            if ends_at_once:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            goes_on = "; `dvc repro` goes on where it was" if "DVC_STAGE" in os.environ else ""
-            click.echo(f"\nInterrupted{goes_on}", err=True)
+            click.echo(f"\n{interrupted()}", err=True)
             raise click.exceptions.Exit(130) from None
         except UserError as error:
             raise click.ClickException(str(error)) from error
+        finally:
+            if ends_at_once:
+                signal.signal(signal.SIGINT, end_at_once)
 
 
 def _end_with_parent(parent: int) -> None:

@@ -89,7 +89,7 @@ def draw_trials(curves: pd.DataFrame, search: Search) -> Figure:
         "zorder": 5,
     }
     axes.plot(won["epoch"], won["validation_error"], color=BLACK, label="chosen", clip_on=False, **diamond)
-    axes.set_xlim(1, whole)
+    axes.set_xlim(1, max(whole, 2))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     scale_errors(axes, curves["validation_error"].to_numpy())
     return figure

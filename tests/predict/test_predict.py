@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -397,3 +398,16 @@ main()
     )
     assert (result.returncode, result.stdout) == (0, "in/b.png: 4 (23.2 %)\n"), result.stderr
     assert Path(project / "in/b.png").exists()
+
+
+def test_ctrl_c_while_it_imports_its_libraries_is_no_traceback(tmp_path):
+    (tmp_path / "numpy.py").write_text("import time\nprint('here', flush=True)\ntime.sleep(60)\n")
+    command = [sys.executable, "-m", "mnist_core", "predict", "a.png"]
+    environment = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": ""}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "here\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read().split() == ["Aborted!"]
+    assert process.returncode == 1

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -79,13 +80,13 @@ def import_closure(module, frameworks):
             continue
         found.add(path)
         for target, name in imports(path):
-            package = target.split(".")[1]
+            package = target.split(".")[1] if "." in target else None
             if current == "mnist_core.registry" and package in BOTH:
                 continue
             if package in BOTH and package not in frameworks:
                 continue
             waiting.add(target)
-            waiting.update(".".join(target.split(".")[:depth]) for depth in range(2, target.count(".") + 1))
+            waiting.update(".".join(target.split(".")[:depth]) for depth in range(1, target.count(".") + 1))
             if name == "build_classifier":
                 waiting |= {f"mnist_core.{framework}.classifier" for framework in frameworks}
                 waiting |= {f"mnist_core.{framework}" for framework in frameworks}
@@ -98,6 +99,7 @@ def declared_code(stage):
     return [path for path in paths if path.parts[0] in ("stages", "mnist_core")]
 
 
+@cache
 def stages():
     return {stage.addressing: stage for stage in Repo(str(ROOT)).index.stages}
 

@@ -13,7 +13,7 @@ from mnist_core.records import read_summary
 from mnist_core.report.page import build_report
 from mnist_core.report.study import first_rung, importances, study_trials
 from mnist_core.report.tuned_section import tuned_markdown, tuned_models
-from mnist_core.report.tuning_figure import best_so_far, write_tuned_figures
+from mnist_core.report.tuning_figure import best_so_far, draw_trials, write_tuned_figures
 from tests.report.report_inputs import report_sources, write_report_inputs
 from tests.report.tuned_inputs import MODEL, add_tuned_model, tuned_search
 
@@ -89,6 +89,13 @@ def test_every_tuned_model_has_its_figures(root, tmp_path):
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     write_tuned_figures(root / "plots", root / "data/search", tmp_path, [MODEL])
     assert first == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+def test_a_search_of_one_epoch_is_drawn_without_a_warning():
+    search, curves = searched()
+    trials = [trial.model_copy(update={"epochs": 1}) for trial in search.trials]
+    figure = draw_trials(curves[curves["epoch"] == 1], search.model_copy(update={"trials": trials}))
+    assert figure.axes[0].get_xlim() == (1, 2)
 
 
 def test_what_the_errors_hang_on_is_what_matters():

@@ -79,3 +79,40 @@ def test_a_stage_that_is_stopped_says_how_to_go_on_and_leaves_no_process(small_p
     printed = [part for part in parent.communicate()[1].split("\n") if part]
     assert printed == [line] or (how == "parent killed" and not printed)  # then it has little time, and no reader
     assert len(list(kept.glob("*.npz"))) == len(list(kept.iterdir()))  # whole files only
+
+
+SLOW = """
+import atexit, time
+def wait():
+    print("here", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("click", f"{SLOW}wait()"), ("sitecustomize", f"{SLOW}atexit.register(wait)")],
+    ids=["imports its libraries", "has ended"],
+)
+@pytest.mark.parametrize(
+    ("command", "goes_on"),
+    [(["stages.source"], "; `dvc repro` goes on where it was"), (["tools.watch", "--help"], "")],
+    ids=["stage", "tool"],
+)
+def test_ctrl_c_is_one_line_also_before_and_after_the_work(tmp_path, small_project, name, text, command, goes_on):
+    (tmp_path / f"{name}.py").write_text(text)
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    environment |= {"DVC_STAGE": "source"} if goes_on else {}
+    with subprocess.Popen(
+        [sys.executable, "-m", *command],
+        cwd=small_project,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as stage:
+        while "here" not in stage.stdout.readline():
+            assert stage.poll() is None
+        stage.send_signal(signal.SIGINT)
+        assert stage.stderr.read() == f"\nInterrupted{goes_on}\n"
+    assert stage.returncode == 130
