@@ -6,9 +6,9 @@ import click
 
 from mnist_core.candidates import read_choice
 from mnist_core.data.dataset import load_manifest
-from mnist_core.export.onnx_file import save_onnx
+from mnist_core.export.onnx_file import onnx_bytes
 from mnist_core.files.reading import read_csv
-from mnist_core.files.writing import output_directory, write_json
+from mnist_core.files.writing import output_directory, write_bytes, write_json
 from mnist_core.models import MODELS, TUNED
 from mnist_core.networks.model_file import load_model
 from mnist_core.params import load_params
@@ -28,7 +28,8 @@ def main() -> None:
             trained, published = MODEL_FILES / model, directory / f"{model}.npz"
             architecture = params.architecture(model)
             expected = {"model": model, "seed": seed, "architecture": architecture, "data_sha256": data_sha256}
-            save_onnx(published.with_suffix(".onnx"), *load_model(trained / f"seed_{seed}.npz", expected))
+            network = load_model(trained / f"seed_{seed}.npz", expected)
+            write_bytes(published.with_suffix(".onnx"), onnx_bytes(*network))
             shutil.copyfile(trained / f"seed_{seed}.npz", published)
             choice = read_choice(trained / HYPERPARAMETERS, model)
             errors = read_csv(trained / f"seed_{seed}.csv", ("test_error",))["test_error"]

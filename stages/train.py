@@ -1,14 +1,15 @@
 """Stage train: train a model with the best candidate of the search, once for each seed, and save it."""
 
+from collections.abc import Sequence
 from math import prod
-from pathlib import Path
 
 import click
 from tqdm import tqdm
 
 from mnist_core.candidates import Choice, FailedCandidate, read_search
 from mnist_core.data.dataset import load_manifest
-from mnist_core.files.writing import output_directory, output_file, write_csv, write_json
+from mnist_core.export.keras_file import keras_bytes
+from mnist_core.files.writing import output_directory, output_file, write_bytes, write_csv, write_json
 from mnist_core.final_training import FinalTraining, PassedOver, train_seeds
 from mnist_core.networks.architectures import parameter_shapes
 from mnist_core.networks.model_file import Provenance, save_model
@@ -16,6 +17,7 @@ from mnist_core.params import load_params
 from mnist_core.training.checkpoints import kept
 from mnist_core.training.cluster import open_cluster
 from mnist_core.training.history import EpochRecord, curves_frame, history_frame
+from mnist_core.training.jobs import Cluster
 from mnist_core.training.run import TrainingSetup, TrainingState
 from stages.command import CHECKPOINTS, HYPERPARAMETERS, MODEL_FILES, PARAMS, PLOTS, SEARCH, StageCommand
 from stages.training import cluster_options, model_option, training_setup
@@ -56,6 +58,7 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
                 on_epoch=print_epoch if verbose else None,
                 checkpoints=checkpoints,
             )
+            files = _keras_files(cluster, setup, training.states)
         data_sha256 = load_manifest(setup.data_directory).sha256
         for seed, state in zip(seeds, training.states, strict=True):
             learned = {
@@ -63,7 +66,10 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
                 **training.candidate.hyperparameters.model_dump(exclude_none=True),
             }
             provenance = Provenance(model=model, seed=seed, data_sha256=data_sha256, **learned)
-            _save(directory / f"seed_{seed}", setup, state, provenance)
+            save_model(directory / f"seed_{seed}.npz", setup.architecture, state.weights, provenance)
+            write_csv(history_frame(state.records), directory / f"seed_{seed}.csv")
+        for seed, file in zip(seeds, files, strict=False):
+            write_bytes(directory / f"seed_{seed}.keras", file)
         write_json(directory / HYPERPARAMETERS, _choice(model, training).model_dump(exclude_defaults=True))
         write_csv(curves_frame([state.records for state in training.states]), errors_path)
     for passed_over in training.passed_over:
@@ -87,13 +93,14 @@ def _failed(passed: PassedOver) -> FailedCandidate:
     )
 
 
-def _save(stem: Path, setup: TrainingSetup, state: TrainingState, provenance: Provenance) -> None:
-    save_model(stem.with_suffix(".npz"), setup.architecture, state.weights, provenance)
-    write_csv(history_frame(state.records), stem.with_suffix(".csv"))
-    if setup.framework == "tensorflow":
-        from mnist_core.export.keras_file import save_keras  # not at the top: NumPy models do without TensorFlow
-
-        save_keras(stem.with_suffix(".keras"), setup.architecture, state.weights)
+def _keras_files(cluster: Cluster, setup: TrainingSetup, states: Sequence[TrainingState]) -> list[bytes]:
+    """Have them made where TensorFlow runs already; none for NumPy's networks."""
+    if setup.framework == "numpy":
+        return []
+    return [
+        cluster.run(keras_bytes, setup.architecture, state.weights, data_directory=setup.data_directory)
+        for state in states
+    ]
 
 
 if __name__ == "__main__":

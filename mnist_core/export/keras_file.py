@@ -4,28 +4,27 @@ import io
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
-
-import mnist_core.tensorflow_nn  # noqa: F401  starts TensorFlow up quietly, before Keras does
-
-# isort: split
-import keras
+from typing import TYPE_CHECKING, Any
 
 from mnist_core.arrays import IMAGE_SHAPE, Shape, Weights
 from mnist_core.files.writing import scratch_directory
 from mnist_core.networks.architectures import Architecture, Convolution, Flatten, Linear, MaxPooling, ReLU, operations
 
+if TYPE_CHECKING:
+    import keras
+
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip member can carry
 
 
-def save_keras(path: Path, architecture: Architecture, weights: Weights, input_shape: Shape = IMAGE_SHAPE) -> None:
-    """Write the network as a model that `keras.saving.load_model` of Keras 3.5 and later reads.
+def keras_bytes(architecture: Architecture, weights: Weights, input_shape: Shape = IMAGE_SHAPE) -> bytes:
+    """Return the content of a file `*.keras` that `keras.saving.load_model` of Keras 3.5 and later reads.
 
     It maps images as they come, (N, height, width, channels) from 0 to 255, to probabilities (N, 10). Equal weights
     give equal bytes.
 
+    It needs TensorFlow and Keras, which take seconds to start: where they run already is the place to call it.
+
     Args:
-        path: the file to write, named `*.keras`.
         architecture: the layers.
         weights: float32 arrays, named and shaped as `architectures.parameter_shapes` says.
         input_shape: (height, width, channels) of one image.
@@ -40,12 +39,15 @@ def save_keras(path: Path, architecture: Architecture, weights: Weights, input_s
     with scratch_directory() as directory:
         dated = directory / "model.keras"
         model.save(dated)
-        content = _reproducible(dated)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+        return _reproducible(dated)
 
 
-def _keras_model(architecture: Architecture, input_shape: Shape) -> keras.Sequential:
+def _keras_model(architecture: Architecture, input_shape: Shape) -> "keras.Sequential":
+    import mnist_core.tensorflow_nn  # noqa: F401  starts TensorFlow up quietly, before Keras does
+
+    # isort: split
+    import keras
+
     layers = [keras.Input(input_shape, name="images"), keras.layers.Rescaling(1 / 255, name="rescaling")]
     for step in operations(architecture, input_shape):
         if isinstance(step, Convolution):

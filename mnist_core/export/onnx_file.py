@@ -1,6 +1,5 @@
 """A trained network as an ONNX file, which other languages and runtimes load."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,13 +21,12 @@ from mnist_core.networks.architectures import (
 OPSET, IR_VERSION = 13, 7  # of 2020: any runtime of today reads them
 
 
-def save_onnx(path: Path, architecture: Architecture, weights: Weights, input_shape: Shape = IMAGE_SHAPE) -> None:
-    """Write the network as an ONNX model; equal weights give equal bytes.
+def onnx_bytes(architecture: Architecture, weights: Weights, input_shape: Shape = IMAGE_SHAPE) -> bytes:
+    """Return the network as the content of an ONNX file; equal weights give equal bytes.
 
     It maps `images`, uint8 (N, height, width, channels) from 0 to 255, to `probabilities`, float32 (N, 10).
 
     Args:
-        path: the file to write.
         architecture: the layers.
         weights: float32 arrays, named and shaped as `architectures.parameter_shapes` says.
         input_shape: (height, width, channels) of one image.
@@ -54,8 +52,8 @@ def save_onnx(path: Path, architecture: Architecture, weights: Weights, input_sh
         else:
             raise TypeError(step)
     builder.add("Softmax", axis=1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(builder.model(input_shape).SerializeToString(deterministic=True))
+    content: bytes = builder.model(input_shape).SerializeToString(deterministic=True)
+    return content
 
 
 def _window(step: Convolution | MaxPooling, size: int) -> dict[str, list[int]]:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from mnist_core.export.keras_file import save_keras
+from mnist_core.export.keras_file import keras_bytes
 from mnist_core.metrics import softmax
 from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D
 from mnist_core.networks.initializers import initial_weights
@@ -32,8 +32,8 @@ def test_keras_predicts_what_our_network_predicts(tmp_path, architecture):
     weights = {name: value + 0.1 for name, value in network.get_weights().items()}  # no bias is zero
     network.set_weights(weights)
     images = rng.integers(0, 256, (5, 28, 28, 1), np.uint8)
-    path = tmp_path / "new" / "model.keras"
-    save_keras(path, architecture, weights)
+    path = tmp_path / "model.keras"
+    path.write_bytes(keras_bytes(architecture, weights))
     model = keras.saving.load_model(path)
     expected = softmax(network.predict_logits(images / np.float32(255)))
     np.testing.assert_allclose(model.predict(images, verbose=0), expected, rtol=1e-4, atol=1e-5)
@@ -43,18 +43,17 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from mnist_core.networks.model_file import load_model
-from mnist_core.export.keras_file import save_keras
-save_keras(Path(sys.argv[2]), *load_model(Path(sys.argv[1])))
+from mnist_core.export.keras_file import keras_bytes
+Path(sys.argv[2]).write_bytes(keras_bytes(*load_model(Path(sys.argv[1]))))
 """
 
 
 def test_equal_weights_give_equal_bytes_in_any_process(tmp_path):
     architecture = ARCHITECTURES["same"]
     weights = initial_weights(architecture, rng=np.random.default_rng(0))
-    save_keras(tmp_path / "first.keras", architecture, weights)
+    content = keras_bytes(architecture, weights)
     save_model(tmp_path / "model.npz", architecture, weights)
     subprocess.run([sys.executable, "-c", PROGRAM, tmp_path / "model.npz", tmp_path / "second.keras"], check=True)
-    content = (tmp_path / "first.keras").read_bytes()
     assert content == (tmp_path / "second.keras").read_bytes()
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
@@ -66,19 +65,17 @@ def test_equal_weights_give_equal_bytes_in_any_process(tmp_path):
     ]
 
 
-def test_weights_of_another_network_are_refused(tmp_path):
+def test_weights_of_another_network_are_refused():
     weights = initial_weights((Dense(10),), rng=np.random.default_rng(0))
     with pytest.raises(ValueError, match="shape"):
-        save_keras(tmp_path / "model.keras", (Dense(5, "relu"), Dense(10)), {**weights, "dense_2.kernel": 0})
-    assert not (tmp_path / "model.keras").exists()
+        keras_bytes((Dense(5, "relu"), Dense(10)), {**weights, "dense_2.kernel": 0})
 
 
-def test_no_key_is_newer_than_keras_3_5(tmp_path):
+def test_no_key_is_newer_than_keras_3_5():
     """Keras 3.5 refuses keys that it does not know."""
     architecture = ARCHITECTURES["same"]
     weights = initial_weights(architecture, rng=np.random.default_rng(0))
-    save_keras(tmp_path / "model.keras", architecture, weights)
-    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+    with zipfile.ZipFile(io.BytesIO(keras_bytes(architecture, weights))) as archive:
         config = archive.read("config.json").decode()
     assert [key for key in ("quantization_config", "input_axes", "output_axes") if key in config] == []
 
@@ -89,7 +86,7 @@ def test_an_older_keras_reads_it(tmp_path):
         pytest.skip("OLD_KERAS names no directory with Keras 3.5")
     architecture = ARCHITECTURES["same"]
     weights = initial_weights(architecture, rng=np.random.default_rng(0))
-    save_keras(tmp_path / "model.keras", architecture, weights)
+    (tmp_path / "model.keras").write_bytes(keras_bytes(architecture, weights))
     program = (
         "import keras, numpy, sys; model = keras.saving.load_model(sys.argv[1]);"
         "print(keras.__version__, model.predict(numpy.zeros((1, 28, 28, 1), 'uint8'), verbose=0).sum().round(3))"

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from mnist_core.export.onnx_file import save_onnx
+from mnist_core.export.onnx_file import onnx_bytes
 from mnist_core.metrics import softmax
 from mnist_core.networks.architectures import Conv2D, Dense, MaxPool2D
 from mnist_core.networks.initializers import initial_weights
@@ -23,15 +23,14 @@ ARCHITECTURES = {
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES)
-def test_onnx_predicts_what_our_network_predicts(tmp_path, architecture):
+def test_onnx_predicts_what_our_network_predicts(architecture):
     rng = np.random.default_rng(0)
     drawn = initial_weights(architecture, rng=rng)
     weights = {name: array.astype(np.float32) + np.float32(0.01) for name, array in drawn.items()}
     images = rng.integers(0, 256, (4, 28, 28, 1), np.uint8)
-    for name in ("first.onnx", "second.onnx"):
-        save_onnx(tmp_path / name, architecture, weights)
-    assert (tmp_path / "first.onnx").read_bytes() == (tmp_path / "second.onnx").read_bytes()
-    model = onnx.load(tmp_path / "first.onnx")
+    content = onnx_bytes(architecture, weights)
+    assert onnx_bytes(architecture, weights) == content
+    model = onnx.load_from_string(content)
     onnx.checker.check_model(model, full_check=True)
     (found,) = ReferenceEvaluator(model).run(None, {"images": images})
     logits = build_classifier("numpy", architecture, weights).predict_logits(images / np.float32(255))

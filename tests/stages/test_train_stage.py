@@ -1,5 +1,7 @@
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -64,6 +66,20 @@ def test_every_seed_is_trained_and_saved_and_the_curves_are_their_mean(small_pro
     assert result.output == (
         f"{model} seed 1: train error {last.train_error / 100:.5f}, test error {last.test_error / 100:.5f}\n"
     )
+
+
+ONLY_THE_WORKER = """
+import sys
+from stages.train import main
+main(["--model", "1a", "--workers", "1"], standalone_mode=False)
+sys.exit("tensorflow" in sys.modules)
+"""
+
+
+def test_tensorflow_starts_on_the_workers_only(small_project):
+    choose(small_project, "1a", epochs=1)
+    subprocess.run([sys.executable, "-c", ONLY_THE_WORKER], check=True, capture_output=True)
+    assert (small_project / "data/models/1a/seed_2.keras").exists()
 
 
 @pytest.mark.parametrize("model", ["1d", "2d"])
