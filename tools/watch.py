@@ -33,7 +33,7 @@ def lines(root: Path) -> list[str]:
     for directory in sorted(path for path in root.glob("*") if path.is_dir()):
         runs = kept_runs(directory)
         if runs:
-            epochs = sum(len(run.state.records) for run in runs)
+            epochs = sum(len(run.records) for run in runs)
             found += [
                 f"{directory.name}: {len(runs)} runs, {epochs} epochs",
                 *map(_line, sorted(runs, key=_last_error)),
@@ -42,20 +42,17 @@ def lines(root: Path) -> list[str]:
 
 
 def _last_error(run: KeptRun) -> tuple[float, int]:
-    errors = list(run.state.records[-1].errors.values()) if run.state.records else []
+    errors = list(run.records[-1].errors.values()) if run.records else []
     return (errors[-1] if errors else 1.0, run.seed)
 
 
 def _line(run: KeptRun) -> str:
     learned = run.hyperparameters.model_dump(exclude_defaults=True, exclude={"epochs"})
     settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in learned.items())
-    state = run.state
-    errors = state.records[-1].errors.items() if state.records else ()
+    errors = run.records[-1].errors.items() if run.records else ()
     standing = "".join(f", {split} error {100 * error:.2f} %" for split, error in errors)
-    failure = f", {state.failure.word}" if state.failure else ""
-    return (
-        f"  epoch {len(state.records)} of {run.hyperparameters.epochs}{standing}{failure}: seed {run.seed}, {settings}"
-    )
+    failure = f", {run.failure.word}" if run.failure else ""
+    return f"  epoch {len(run.records)} of {run.hyperparameters.epochs}{standing}{failure}: seed {run.seed}, {settings}"
 
 
 if __name__ == "__main__":

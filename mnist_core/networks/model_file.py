@@ -6,15 +6,16 @@ Both frameworks read and write it, so a network trained in one runs in the other
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from mnist_core.arrays import Array, Weights
-from mnist_core.candidates import Schedule
+from mnist_core.candidates import MAX_SHIFT, Schedule
 from mnist_core.errors import UserError
 from mnist_core.files.arrays import read_arrays
-from mnist_core.files.reading import Section, reading, validate
+from mnist_core.files.reading import Record, reading, validate
 from mnist_core.files.writing import write_arrays
 from mnist_core.networks.architectures import (
     Architecture,
@@ -28,7 +29,7 @@ _REMEDY = "train it again (dvc repro)"
 _MAX_JSON = 1 << 16  # bytes; the architectures of the report take 700
 
 
-class Provenance(Section):
+class Provenance(Record):
     """Where a trained network comes from.
 
     Attributes:
@@ -39,15 +40,15 @@ class Provenance(Section):
     """
 
     model: str
-    seed: int
-    learning_rate: float
-    epochs: int
-    batch_size: int
+    seed: NonNegativeInt
+    learning_rate: PositiveFloat
+    epochs: PositiveInt
+    batch_size: PositiveInt
     data_sha256: str
-    momentum: float = 0.0
-    weight_decay: float = 0.0
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    weight_decay: NonNegativeFloat = 0.0
     schedule: Schedule = "constant"
-    shift: int = 0
+    shift: Annotated[int, Field(ge=0, le=MAX_SHIFT)] = 0
 
 
 def save_model(path: Path, architecture: Architecture, weights: Weights, provenance: Provenance | None = None) -> None:
@@ -74,7 +75,7 @@ def load_model(path: Path, expected: Mapping[str, Any] | None = None) -> tuple[A
         content = {name: _from_bytes(arrays.pop(name)) for name in (_ARCHITECTURE, _PROVENANCE) if name in arrays}
         layers = content[_ARCHITECTURE]
     architecture: Architecture = validate(layers, CheckedArchitecture, path=path, section=_ARCHITECTURE, remedy=_REMEDY)
-    _check_weights(path, architecture, arrays)
+    check_weights(path, architecture, arrays)
     if expected:
         found = validate(
             content.get(_PROVENANCE, {}), Provenance, path=path, section=_PROVENANCE, remedy=_REMEDY
@@ -86,7 +87,12 @@ def load_model(path: Path, expected: Mapping[str, Any] | None = None) -> tuple[A
     return architecture, arrays
 
 
-def _check_weights(path: Path, architecture: Architecture, weights: Weights) -> None:
+def check_weights(path: Path, architecture: Architecture, weights: Weights) -> None:
+    """Check that arrays from a file are float32, finite, and named and shaped as the parameters of an architecture.
+
+    Raises:
+        UserError: they are not; the first that is at fault is named.
+    """
     shapes = {name: array.shape for name, array in weights.items()}
     expected = parameter_shapes(architecture)
     if shapes != expected:

@@ -1,9 +1,12 @@
 """`make watch` tells from the kept states alone how far a stage has come."""
 
+import shutil
 from dataclasses import replace
 
+import numpy as np
 from click.testing import CliRunner
 
+from mnist_core.files.writing import write_arrays
 from mnist_core.training.checkpoints import Checkpoints
 from mnist_core.training.divergence import Failure
 from tests.runs import begin, learning
@@ -26,6 +29,20 @@ def test_every_run_has_a_line_the_best_first(tmp_path, run, monkeypatch):
     assert second == f"  epoch 3 of 4, validation error {error:.2f} %: seed 0, learning rate 0.1, momentum 0.9"
     assert third.startswith("  epoch 1 of 4, validation error ")
     assert third.endswith(" %, spiked: seed 0, learning rate 0.0001, momentum 0.9")
+
+
+def test_a_state_that_nobody_wrote_so_is_not_shown(tmp_path, run, monkeypatch):
+    monkeypatch.setattr(watch, "CHECKPOINTS", tmp_path)
+    directory = tmp_path / "train-2b"
+    Checkpoints(directory).save(run, begin(run, 1))
+    (file,) = directory.iterdir()
+    shutil.copy(file, directory / f"{'0' * 32}.npz")
+    brackets = np.frombuffer(b"[" * 100_000, np.uint8)
+    write_arrays(directory / "brackets.npz", {"progress": brackets})
+    assert len(CliRunner().invoke(watch.main, ["--once"], catch_exceptions=False).output.splitlines()) == 2
+    write_arrays(file, {"progress": brackets})
+    result = CliRunner().invoke(watch.main, ["--once"], catch_exceptions=False)
+    assert result.output.startswith("No search and no training is running")
 
 
 def test_when_nothing_runs_it_says_so(tmp_path, monkeypatch):
