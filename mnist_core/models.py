@@ -3,6 +3,8 @@
 Nothing of networks.
 """
 
+from collections.abc import Collection
+from itertools import combinations
 from typing import Literal, TypeAlias
 
 from mnist_core.errors import UserError
@@ -60,3 +62,10 @@ def protocol_of(name: str) -> Protocol:
 def tuned(name: str) -> str:
     """Return the name of the same model under the tuned protocol."""
     return f"{name}{_TUNED}"
+
+
+def tuned_pairs(models: Collection[str]) -> list[tuple[str, str]]:
+    """Return what the tuned protocol is compared by: each model with that of the report's, and with its twin."""
+    done = [model for model in MODELS if tuned(model) in models]
+    twins = [(tuned(model), tuned(other)) for model, other in combinations(done, 2) if are_twins(model, other)]
+    return [(tuned(model), model) for model in done] + twins

@@ -7,10 +7,10 @@ Errors are percent.
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from mnist_core.arrays import NUM_CLASSES, Array
 from mnist_core.candidates import Candidate, Percent
@@ -19,12 +19,30 @@ from mnist_core.files.arrays import read_arrays
 from mnist_core.files.reading import REMEDY, Record, read_csv, read_record, reading
 from mnist_core.models import ALL_MODELS, MODELS, TUNED
 
+Points: TypeAlias = Annotated[float, Field(ge=-100, le=100)]
+"""A difference of percents."""
+Probability: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Count: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]
+Epoch: TypeAlias = Annotated[int, Field(ge=1, lt=2**31)]
+Verdict: TypeAlias = Literal["different", "alike", "undecided"]
+
 ERROR_KEYS = ("train_error", "train_error_std", "test_error", "test_error_std")
-CURVE_COLUMNS = ("epoch", *ERROR_KEYS)
-TRIAL_COLUMNS = ("learning_rate", "epoch", "validation_error")
-INTERVAL_NUMBERS = ("test_error", "low", "high")
-COMPARISON_NUMBERS = ("difference", "low", "high", "only_model_wrong", "only_other_wrong", "p_value", "p_holm")
-COMPARISON_TEXTS = ("model", "other", "verdict")
+
+# Columns of the CSV files, each with its values' type.
+CURVE_COLUMNS = {"epoch": Epoch, **dict.fromkeys(ERROR_KEYS, Percent)}
+TEST_ERROR_COLUMNS = {"model": str, "epoch": Epoch, "test_error": Percent}
+PARITY_COLUMNS = {"letter": str, "framework": str, "epoch": Epoch, "test_error": Percent}
+TRIAL_COLUMNS = {"learning_rate": PositiveFloat, "epoch": Epoch, "validation_error": Percent}
+TUNED_TRIAL_COLUMNS = {"trial": Count, **TRIAL_COLUMNS, "best": Annotated[int, Field(ge=0, le=1)]}
+INTERVAL_COLUMNS = {"model": str, "test_error": Percent, "low": Percent, "high": Percent}
+COMPARISON_COLUMNS = {
+    "model": str,
+    "other": str,
+    **dict.fromkeys(("difference", "low", "high"), Points),
+    **dict.fromkeys(("only_model_wrong", "only_other_wrong"), Count),
+    **dict.fromkeys(("p_value", "p_holm"), Probability),
+    "verdict": Verdict,
+}
 
 
 class Scores(Candidate):
@@ -143,8 +161,8 @@ class Details(Record, strict=False):
         models: by name.
     """
 
-    seeds: tuple[int, ...]
-    num_images: int
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    num_images: PositiveInt
     rule: ComparisonRule
     disputed_images: tuple[int, ...]
     models: dict[str, ModelDetails]

@@ -4,8 +4,6 @@ import click
 
 from mnist_core.data.params import load_data_params
 from mnist_core.files.writing import output_directory
-from mnist_core.models import TUNED
-from mnist_core.records import read_summary
 from mnist_core.report.comparison_figure import write_comparison_figures
 from mnist_core.report.plotting import write_figures
 from mnist_core.report.tuning_figure import write_tuned_figures
@@ -17,9 +15,8 @@ def main() -> None:
     """Draw plots/figures/*.svg and *.png."""
     classes = load_data_params(PARAMS).ten_names
     with output_directory(PLOTS / "figures") as output:
-        write_figures(PLOTS, SEARCH, MODEL_FILES, output, classes)
-        tuned = [model for model in read_summary(METRICS / "summary.json") if model in TUNED]
-        write_tuned_figures(PLOTS, SEARCH, output, tuned)
+        write_figures(PLOTS, METRICS, SEARCH, MODEL_FILES, output, classes)
+        write_tuned_figures(PLOTS, METRICS, SEARCH, output)
         write_comparison_figures(METRICS, output)
 
 

@@ -36,9 +36,9 @@ def main() -> None:
         prepared=PREPARED,
     )
     params = load_params(PARAMS)
-    tuned = tuned_models(sources, params, read_summary(sources.summary))
-    page = build_report(params, sources, tuned, page_directory=PLOTS)
     with output_file(PLOTS / "report.html") as path, output_file(METRICS / "tuned.md") as tuned_path:
+        tuned = tuned_models(sources, params, read_summary(sources.summary))
+        page = build_report(params, sources, tuned, page_directory=PLOTS)
         path.write_text(page, encoding="utf-8", newline="\n")
         write_text(tuned_path, tuned_markdown(tuned))
 

@@ -14,9 +14,10 @@ from stages.command import METRICS, PARAMS, PLOTS, PREPARED, SCORES, StageComman
 @click.command(cls=StageCommand)
 def main() -> None:
     """Write metrics/summary.json, metrics/error_table.{csv,md,tex} and plots/test_errors.csv."""
-    results = tables.read_all_scores(SCORES, load_manifest(PREPARED).sha256)
+    manifest = load_manifest(PREPARED)
+    results = tables.read_all_scores(SCORES, manifest.sha256)
     reference = tables.load_reference(load_data_params(PARAMS).dataset)
-    test_errors = tables.read_test_errors(PLOTS / "curves")
+    test_errors = tables.gather_test_errors(PLOTS / "curves", results, manifest.test.num_images)
     texts = {
         "summary.json": json.dumps(results, indent=2, sort_keys=True) + "\n",
         "error_table.md": tables.error_table_markdown(results, reference),

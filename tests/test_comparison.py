@@ -7,7 +7,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from mnist_core.comparison import RULE, _verdict, compare
-from mnist_core.records import COMPARISON_NUMBERS, COMPARISON_TEXTS, INTERVAL_NUMBERS, ComparisonRule
+from mnist_core.records import COMPARISON_COLUMNS, INTERVAL_COLUMNS, ComparisonRule
 
 FEW = ComparisonRule(confidence=0.95, num_resamples=300, smallest_difference=0.2)  # enough for a verdict, and fast
 
@@ -78,7 +78,7 @@ class TestIntervals:
     def test_one_seed_is_the_binomial_spread_of_images(self):
         """30 of 1,000: the ends are quantiles of the binomial, as scipy has them."""
         intervals = compare({"1a": wrong_at(range(30)), "2a": wrong_at(range(30))}, RULE).intervals
-        assert intervals.columns.tolist() == ["model", *INTERVAL_NUMBERS]
+        assert intervals.columns.tolist() == list(INTERVAL_COLUMNS)
         low, high = stats.binom.ppf([0.025, 0.975], 1000, 0.03) / 10
         # One image is 0.1 points: with 9,999 draws an end may fall on the next one.
         assert intervals.low.tolist() == pytest.approx([low] * 2, abs=0.1001)
@@ -164,4 +164,4 @@ class TestVerdict:
 
 def test_the_columns_are_those_that_readers_ask_for():
     pairs = compare({"1a": wrong_at([1]), "2a": wrong_at([2])}, FEW).pairs
-    assert sorted(pairs.columns) == sorted((*COMPARISON_NUMBERS, *COMPARISON_TEXTS))
+    assert sorted(pairs.columns) == sorted(COMPARISON_COLUMNS)

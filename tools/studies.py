@@ -9,8 +9,8 @@ from mnist_core.candidates import read_search
 from mnist_core.errors import UserError
 from mnist_core.files.writing import output_file
 from mnist_core.models import TUNED
+from mnist_core.report.results import read_trials
 from mnist_core.report.study import study_trials
-from mnist_core.report.tuning_figure import read_tuned_trials
 from stages.command import PLOTS, SEARCH, StageCommand
 
 STUDIES = Path("dvc_plots/studies.db")
@@ -26,9 +26,8 @@ def main() -> None:
     with output_file(STUDIES) as path:
         storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
         for model in models:
-            trials = study_trials(
-                read_search(SEARCH / f"{model}.json", model), read_tuned_trials(PLOTS / "search" / f"{model}.csv")
-            )
+            search = read_search(SEARCH / f"{model}.json", model)
+            trials = study_trials(search, read_trials(PLOTS / "search" / f"{model}.csv", search))
             study = optuna.create_study(storage=storage, study_name=model)
             study.add_trials(trials)
         storage.engine.dispose()

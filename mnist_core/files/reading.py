@@ -3,18 +3,18 @@
 Readers know formats, not meanings: what a file must hold is said by whoever asks for it.
 """
 
+import csv
 import hashlib
 import io
 import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
@@ -64,14 +64,16 @@ def reading(path: Path, expected: str, remedy: str = REMEDY) -> Iterator[None]:
 
 # What readers raise for content that is not theirs: RecursionError for deep nesting, the two after it for absurd sizes.
 _BROKEN = (
-    *(ValueError, KeyError, TypeError, EOFError, RecursionError, MemoryError, OverflowError),
-    *(NotImplementedError, struct.error, zipfile.BadZipFile, zlib.error, YAMLError),
+    *(ValueError, LookupError, TypeError, EOFError, RecursionError, MemoryError, OverflowError),
+    *(NotImplementedError, struct.error, zipfile.BadZipFile, zlib.error, csv.Error, YAMLError),
 )
 
 
 # Bytes, many times what stages write.
 _MAX_TEXT = 16 << 20
 _MAX_RECORD = 2 << 20  # of JSON and YAML, whose parsers take up to twenty-five times as much memory
+_MAX_TABLE = 256 << 10  # of CSV, whose numbers take up to fifty times as much memory
+_MAX_COLUMNS = 100  # of CSV; no stage writes more than a dozen
 _MAX_FAULTS = 1000  # of a record, that are looked at: pydantic takes sixty times the text for them
 
 
@@ -164,30 +166,57 @@ def _keys(content: Any, fault: Any) -> list[str]:
     return [*keys, str(fault["loc"][-1])] if fault["type"] == "missing" else keys
 
 
-def read_csv(path: Path, columns: Iterable[str] = (), *, texts: Iterable[str] = ()) -> pd.DataFrame:
-    """Read a CSV file that an earlier stage wrote.
+def read_csv(path: Path, columns: Iterable[str] | Mapping[str, Any]) -> pd.DataFrame:
+    """Read columns of a CSV file that an earlier stage wrote; others may stand beside them.
 
     Args:
         path: the file.
-        columns: those it must have, full of finite numbers.
-        texts: those it must have, whatever they hold.
+        columns: those it must have, each with its values' type, one that pydantic can make of a text; names alone ask
+            for finite numbers.
 
     Raises:
-        UserError: it is missing, is not CSV, lacks a column or has no rows, or a number is not finite or no number.
+        UserError: it is missing, is not CSV, lacks a column or has one twice, has no rows or some that are longer or
+            shorter than the header, or a value is not of its type; the first misfit is named by column and row.
     """
-    with reading(path, "valid CSV"):  # pandas' parser and empty-file errors are ValueErrors
-        frame = pd.read_csv(io.StringIO(_text(path)))
-    columns = tuple(columns)
-    for column in (*columns, *texts):
-        if column not in frame.columns:
-            raise UserError(f"{path}: no column {column}; {REMEDY}")
-    if frame.empty:
-        raise UserError(f"{path}: no rows; {REMEDY}")
+    kinds = dict(columns) if isinstance(columns, Mapping) else dict.fromkeys(columns, float)
+    adapters = {column: TypeAdapter(kind, config=_FINITE) for column, kind in kinds.items()}
+    found: dict[str, list[Any]] = {column: [] for column in kinds}
+    with reading(path, "valid CSV"):
+        rows = csv.reader(io.StringIO(_text(path, _MAX_TABLE)), strict=True)
+        header = next(rows, [])
+        _check_header(header, kinds)
+        number = 0
+        for number, row in enumerate(rows, 1):
+            if len(row) != len(header):
+                raise ValueError(f"row {number} has {len(row)} values, and the header {len(header)}")
+            cells = dict(zip(header, row, strict=True))
+            for column, adapter in adapters.items():
+                found[column].append(_cell(cells[column], adapter, f"{column} of row {number}"))
+        if not number:
+            raise ValueError("no rows")
+    return pd.DataFrame(found)
+
+
+_FINITE = ConfigDict(allow_inf_nan=False)
+
+
+def _check_header(header: list[str], columns: Iterable[str]) -> None:
+    """Refuse more columns than any stage writes, one that is there twice, and the lack of one that is asked for."""
+    if len(header) > _MAX_COLUMNS:
+        raise ValueError(f"{len(header)} columns, and at most {_MAX_COLUMNS} are read")
     for column in columns:
-        is_finite = np.isfinite(pd.to_numeric(frame[column], errors="coerce"))
-        if not is_finite.all():
-            raise UserError(f"{path}: {column} of row {int(is_finite.argmin()) + 1} is no finite number; {REMEDY}")
-    return frame
+        if column not in header:
+            raise ValueError(f"no column {column}")
+    for column in header:
+        if header.count(column) > 1:
+            raise ValueError(f"more than one column {column}")
+
+
+def _cell(text: str, adapter: TypeAdapter[Any], place: str) -> Any:
+    try:
+        return adapter.validate_python(text)
+    except ValidationError as error:
+        raise ValueError(f"{place}: {error.errors()[0]['msg']} (found {text!r})") from error
 
 
 def read_bytes(path: Path, remedy: str = REMEDY) -> bytes:

@@ -8,22 +8,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from mnist_core.files.reading import read_csv
 from mnist_core.models import MODELS, are_twins, framework_and_letter
-from mnist_core.records import (
-    COMPARISON_NUMBERS,
-    COMPARISON_TEXTS,
-    INTERVAL_NUMBERS,
-    ComparisonRule,
-    Details,
-    ModelDetails,
-    read_details,
-)
+from mnist_core.records import ComparisonRule, Details, ModelDetails, Verdict, read_details
 from mnist_core.report.names import FRAMEWORK_NAMES
 from mnist_core.report.plotting import BLACK, BLUE, GREY, ORANGE, VERMILLION, WIDTH, figure_style, save_figure
+from mnist_core.report.results import read_comparisons, read_intervals
 
 # Verdict -> colour and marker; the marker tells them apart in black and white.
-_VERDICTS = {"different": (VERMILLION, "s"), "undecided": (BLACK, "D"), "alike": (BLUE, "o")}
+_VERDICTS: dict[Verdict, tuple[str, str]] = {
+    "different": (VERMILLION, "s"),
+    "undecided": (BLACK, "D"),
+    "alike": (BLUE, "o"),
+}
 _FEW = 20  # predictions in a bin, of all seeds together: with fewer its accuracy is mostly chance
 
 
@@ -37,8 +33,8 @@ def write_comparison_figures(metrics: Path, output: Path) -> None:
     Raises:
         UserError: an input file is missing or broken.
     """
-    intervals = read_csv(metrics / "intervals.csv", INTERVAL_NUMBERS, texts=["model"])
-    comparisons = read_csv(metrics / "comparisons.csv", COMPARISON_NUMBERS, texts=COMPARISON_TEXTS)
+    intervals = read_intervals(metrics / "intervals.csv")
+    comparisons = read_comparisons(metrics / "comparisons.csv")
     details = read_details(metrics / "details.json")
     with figure_style():
         save_figure(draw_intervals(intervals, details), output / "intervals")
@@ -116,7 +112,7 @@ def draw_reliability(details: Details) -> Figure:
 def _draw_bins(axes: Axes, model: ModelDetails) -> None:
     axes.plot([0, 1], [0, 1], color=BLACK, linewidth=0.8)
     filled = [place for place in model.reliability if place.confidence is not None and place.accuracy is not None]
-    points = np.array([(place.confidence, place.accuracy) for place in filled], float)
+    points = np.array([(place.confidence, place.accuracy) for place in filled], float).reshape(-1, 2)
     few = np.array([place.count < _FEW for place in filled])
     axes.plot(*points.T, color=ORANGE, linewidth=0.8)
     faces = np.where(few, "white", VERMILLION).tolist()

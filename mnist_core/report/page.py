@@ -12,13 +12,13 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from mnist_core.files.reading import read_csv
-from mnist_core.models import MODELS
+from mnist_core.models import MODELS, tuned_pairs
 from mnist_core.params import Params
-from mnist_core.records import COMPARISON_NUMBERS, COMPARISON_TEXTS, read_summary
+from mnist_core.records import read_summary
 from mnist_core.report.derivations import render_derivations
 from mnist_core.report.images import first_layer, gallery
 from mnist_core.report.names import FAILURES, dataset_name
+from mnist_core.report.results import read_comparisons
 from mnist_core.report.sections import (
     ReportSources,
     comparison_section,
@@ -51,6 +51,7 @@ def build_report(
     reference = load_reference(params.data.dataset)
     classes = params.data.ten_names
     comparison = comparison_section(sources)
+    twins_steps = params.active.parity.steps_within(params.active.data.train)
     lowest = min(MODELS, key=lambda model: summary[model].test_error)
     return _template().render(
         params=params,
@@ -61,7 +62,9 @@ def build_report(
         failures=FAILURES,
         networks=[network_row(letter, architecture) for letter, architecture in params.architectures],
         models=[
-            model_section(model, params, sources, summary[model], reference[model] if reference else None)
+            model_section(
+                model, params, sources, summary[model], comparison.details, reference[model] if reference else None
+            )
             for model in MODELS
         ],
         reference=reference,
@@ -77,12 +80,13 @@ def build_report(
         ],
         weight_scale=png_uri(np.linspace(-1, 1, 65)[None], limit=1),
         tuned=tuned,
-        tuned_pairs=read_csv(sources.tuned_comparisons, COMPARISON_NUMBERS, texts=COMPARISON_TEXTS).to_dict("records")
+        tuned_pairs=read_comparisons(sources.tuned_comparisons, tuned_pairs(summary)).to_dict("records")
         if tuned
         else [],
         hyperparameter_names=HYPERPARAMETER_NAMES,
         gradients=gradient_section(sources.gradients),
-        twins=twins_rows(sources.parity, params.active.parity.steps),
+        twins=twins_rows(sources.parity, twins_steps),
+        twins_steps=twins_steps,
         twins_figure=figure(
             sources.figures / "parity.svg",
             "Line charts, one for each network: the test error of its TensorFlow and its NumPy twin by epoch.",

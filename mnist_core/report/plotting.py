@@ -22,10 +22,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from mnist_core.arrays import Array
 from mnist_core.candidates import Choice, Search, read_choice, read_search
-from mnist_core.files.reading import read_csv
 from mnist_core.models import MODELS
-from mnist_core.records import CURVE_COLUMNS, TRIAL_COLUMNS, read_confusion
+from mnist_core.records import read_details, read_summary
 from mnist_core.report.names import FRAMEWORK_NAMES
+from mnist_core.report.results import read_curves, read_first_confusion, read_parity, read_test_errors, read_trials
 
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "#D9D9D9"
@@ -60,31 +60,36 @@ _RC: dict[Any, Any] = {
 }
 
 
-def write_figures(plots: Path, searches: Path, models: Path, output: Path, classes: Sequence[str]) -> None:
+def write_figures(
+    plots: Path, metrics: Path, searches: Path, models: Path, output: Path, classes: Sequence[str]
+) -> None:
     """Draw every figure as SVG and PNG; the same input gives the same bytes.
 
     Args:
         plots: holds curves/<model>.csv, confusion/<model>.csv, search/<model>.csv, test_errors.csv and parity.csv.
+        metrics: holds summary.json and details.json.
         searches: holds <model>.json of each search.
-        models: holds <model>/hyperparameters.json.
+        models: holds <model>/hyperparameters.json and <model>/seed_<seed>.csv.
         output: directory that receives curves_<model>, confusion_<model>, search_<model>, test_errors and parity.
         classes: names of the ten classes.
 
     Raises:
-        UserError: an input file is missing or broken.
+        UserError: an input file is missing or broken, or does not fit the others.
     """
+    summary, details = read_summary(metrics / "summary.json"), read_details(metrics / "details.json")
     for model in MODELS:
-        curves = read_csv(plots / "curves" / f"{model}.csv", CURVE_COLUMNS)
-        confusion = read_confusion(plots / "confusion" / f"{model}.csv")
-        trials = read_csv(plots / "search" / f"{model}.csv", TRIAL_COLUMNS)
+        history = models / model / f"seed_{details.seeds[0]}.csv"
+        confusion = read_first_confusion(plots / "confusion" / f"{model}.csv", history, details.num_images)
+        curves = read_curves(plots / "curves" / f"{model}.csv", summary[model], details.num_images)
         search = read_search(searches / f"{model}.json", model)
+        trials = read_trials(plots / "search" / f"{model}.csv", search)
         choice = read_choice(models / model / "hyperparameters.json", model, search)
         with figure_style():
             save_figure(draw_curves(curves), output / f"curves_{model}")
             save_figure(draw_confusion(confusion, classes), output / f"confusion_{model}")
             save_figure(draw_search(trials, search, choice), output / f"search_{model}")
-    test_errors = read_csv(plots / "test_errors.csv", ["epoch", "test_error"], texts=["model"])
-    parity = read_csv(plots / "parity.csv", ["epoch", "test_error"], texts=["letter", "framework"])
+    test_errors = read_test_errors(plots / "test_errors.csv", summary, details.num_images)
+    parity = read_parity(plots / "parity.csv")
     with figure_style():
         save_figure(draw_test_errors(test_errors), output / "test_errors")
         save_figure(draw_parity(parity), output / "parity")

@@ -15,26 +15,23 @@ from markupsafe import Markup
 
 from mnist_core.candidates import Choice, FailedCandidate, Search, read_choice, read_search
 from mnist_core.errors import UserError
-from mnist_core.files.reading import REMEDY, read_csv, read_record, read_text
+from mnist_core.files.reading import REMEDY, read_record, read_text
 from mnist_core.models import COLUMNS, framework_and_letter
 from mnist_core.networks.architectures import Architecture, Conv2D, Dense, LayerSpec, MaxPool2D, parameter_shapes
 from mnist_core.params import Params
 from mnist_core.records import (
-    COMPARISON_NUMBERS,
-    COMPARISON_TEXTS,
-    CURVE_COLUMNS,
     Details,
     GradientChecks,
     Method,
     RelativeErrors,
     Scores,
     Twins,
-    read_confusion,
     read_details,
     read_twins,
 )
 from mnist_core.report.comparison_text import comparison_paragraph
 from mnist_core.report.names import FRAMEWORK_NAMES
+from mnist_core.report.results import read_comparisons, read_curves, read_first_confusion
 from mnist_core.report.svg import inline_svg
 
 _MILESTONES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -62,7 +59,7 @@ class ReportSources:
     confusion: Path  # directory of CSV
     figures: Path  # directory of SVG
     predictions: Path  # directory of npz
-    models: Path  # directory of <model>/seed_<seed>.npz and <model>/hyperparameters.json
+    models: Path  # directory of <model>/seed_<seed>.npz, <model>/seed_<seed>.csv and <model>/hyperparameters.json
     prepared: Path  # directory of the prepared test images and labels
 
 
@@ -89,7 +86,7 @@ def comparison_section(sources: ReportSources) -> ComparisonSection:
     """Gather what stage compare found."""
     details = read_details(sources.details)
     return ComparisonSection(
-        comparison_paragraph(read_csv(sources.comparisons, COMPARISON_NUMBERS, texts=COMPARISON_TEXTS), details),
+        comparison_paragraph(read_comparisons(sources.comparisons), details),
         figure(sources.figures / "intervals.svg", "The test error of every model with its interval."),
         figure(sources.figures / "differences.svg", "The difference of every pair of models with its interval."),
         figure(
@@ -160,15 +157,22 @@ class ModelSection:
 
 
 def model_section(
-    model: str, params: Params, sources: ReportSources, scores: Scores, published: Mapping[str, Any] | None
+    model: str,
+    params: Params,
+    sources: ReportSources,
+    scores: Scores,
+    details: Details,
+    published: Mapping[str, Any] | None,
 ) -> ModelSection:
     """Gather all that the page says of one model; UserError if a file is missing or broken."""
     framework, letter = framework_and_letter(model)
     model_params = params.active.framework(model)
     search = read_search(sources.search / f"{model}.json", model)
     choice = read_choice(sources.models / model / "hyperparameters.json", model, search)
-    epochs: list[dict[str, float]] = read_csv(sources.curves / f"{model}.csv", CURVE_COLUMNS).to_dict("records")  # type: ignore[assignment]
-    confusion = read_confusion(sources.confusion / f"{model}.csv")
+    curves = read_curves(sources.curves / f"{model}.csv", scores, details.num_images)
+    epochs: list[dict[str, float]] = curves.to_dict("records")  # type: ignore[assignment]
+    history = sources.models / model / f"seed_{details.seeds[0]}.csv"
+    confusion = read_first_confusion(sources.confusion / f"{model}.csv", history, details.num_images)
     rates = [trial.learning_rate for trial in search.trials]
     is_lowest = (choice.learning_rate, choice.epochs) == (search.learning_rate, search.epochs)
     return ModelSection(

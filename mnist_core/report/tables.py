@@ -9,9 +9,10 @@ from typing import TypeAlias
 
 import pandas as pd
 
-from mnist_core.files.reading import read_csv, read_json
+from mnist_core.files.reading import read_json
 from mnist_core.models import COLUMNS, MODELS, tuned
-from mnist_core.records import CURVE_COLUMNS, Scores, evaluated_models, read_scores
+from mnist_core.records import Scores, evaluated_models, read_scores
+from mnist_core.report.results import read_curves
 
 Results: TypeAlias = Mapping[str, Mapping[str, float | None]]
 """Model name -> its numbers by name, such as "test_error" (percent); None where there is none."""
@@ -48,16 +49,24 @@ def read_all_scores(scores: Path, data_sha256: str) -> Results:
     }
 
 
-def read_test_errors(curves: Path) -> pd.DataFrame:
+def gather_test_errors(curves: Path, results: Results, num_images: int) -> pd.DataFrame:
     """Gather the mean test error (percent) after each epoch from `<model>.csv` of all eight models.
+
+    Args:
+        curves: directory of these files.
+        results: the scores at which they end.
+        num_images: in the test split.
 
     Returns:
         Columns model, epoch, test_error.
 
     Raises:
-        UserError: a file is missing or damaged.
+        UserError: a file is missing or damaged, or not of these models.
     """
-    frames = [read_csv(curves / f"{model}.csv", CURVE_COLUMNS).assign(model=model) for model in MODELS]
+    frames = [
+        read_curves(curves / f"{model}.csv", Scores(**results[model]), num_images).assign(model=model)  # type: ignore[arg-type]
+        for model in MODELS
+    ]
     return pd.concat(frames, ignore_index=True)[["model", "epoch", "test_error"]]
 
 

@@ -11,9 +11,9 @@ from mnist_core.files.reading import REMEDY
 from mnist_core.models import MODELS, tuned
 from mnist_core.params import Params
 from mnist_core.records import Scores
+from mnist_core.report.results import read_trials
 from mnist_core.report.sections import ReportSources, figure
 from mnist_core.report.study import importances
-from mnist_core.report.tuning_figure import read_tuned_trials
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def tuned_models(sources: ReportSources, params: Params, summary: Mapping[str, S
         finalist = next((one for one in search.finalists if _is_of(one, search, choice)), None)
         if finalist is None:
             raise UserError(f"{sources.search / name}.json: no finalist is what the model was trained with; {REMEDY}")
-        trials = read_tuned_trials(sources.trials / f"{name}.csv")
+        trials = read_trials(sources.trials / f"{name}.csv", search)
         seeds = sum(len(one.validation_errors) for one in search.finalists)
         found.append(
             TunedModel(

@@ -1,6 +1,5 @@
 """Figures of the tuned protocol's searches: every trial's curve, the best so far over compute, what mattered."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mnist_core.candidates import CHOICES, Search, read_search
-from mnist_core.files.reading import read_csv
-from mnist_core.records import CURVE_COLUMNS, TRIAL_COLUMNS
+from mnist_core.models import TUNED
+from mnist_core.records import read_details, read_summary
 from mnist_core.report.plotting import (
     BLACK,
     BLUE,
@@ -24,6 +23,7 @@ from mnist_core.report.plotting import (
     save_figure,
     scale_errors,
 )
+from mnist_core.report.results import read_curves, read_trials
 from mnist_core.report.study import first_rung, importances
 
 _LEFT_OUT = "#8C8C8C"
@@ -31,22 +31,23 @@ _LEFT_OUT = "#8C8C8C"
 TUNED_FIGURES = ("curves", "search", "best", "hyperparameters")
 
 
-def write_tuned_figures(plots: Path, searches: Path, output: Path, models: Sequence[str]) -> None:
-    """Draw the figures of models of the tuned protocol, named <kind>_<model> with the kinds of `TUNED_FIGURES`.
+def write_tuned_figures(plots: Path, metrics: Path, searches: Path, output: Path) -> None:
+    """Draw the figures of the tuned protocol's models, named <kind>_<model> with the kinds of `TUNED_FIGURES`.
 
     Args:
         plots: as in `plotting.write_figures`.
+        metrics: holds summary.json, which has these models, and details.json.
         searches: holds <model>.json of each search.
         output: directory that receives SVG and PNG.
-        models: their names, such as "2d_tuned".
 
     Raises:
-        UserError: an input file is missing or broken.
+        UserError: an input file is missing or broken, or does not fit the others.
     """
-    for model in models:
-        curves = read_csv(plots / "curves" / f"{model}.csv", CURVE_COLUMNS)
-        trials = read_tuned_trials(plots / "search" / f"{model}.csv")
+    summary, details = read_summary(metrics / "summary.json"), read_details(metrics / "details.json")
+    for model in [model for model in summary if model in TUNED]:
+        curves = read_curves(plots / "curves" / f"{model}.csv", summary[model], details.num_images)
         search = read_search(searches / f"{model}.json", model)
+        trials = read_trials(plots / "search" / f"{model}.csv", search)
         with figure_style():
             figures = (
                 draw_curves(curves),
@@ -56,11 +57,6 @@ def write_tuned_figures(plots: Path, searches: Path, output: Path, models: Seque
             )
             for kind, figure in zip(TUNED_FIGURES, figures, strict=True):
                 save_figure(figure, output / f"{kind}_{model}")
-
-
-def read_tuned_trials(path: Path) -> pd.DataFrame:
-    """Read plots/search/<model>.csv of a tuned model: columns trial, learning_rate, epoch, validation_error, best."""
-    return read_csv(path, ("trial", *TRIAL_COLUMNS, "best"))
 
 
 def draw_trials(curves: pd.DataFrame, search: Search) -> Figure:

@@ -2,15 +2,17 @@ import io
 import struct
 import tracemalloc
 import zipfile
+from typing import Annotated
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import Field, PositiveInt
 
 from mnist_core.errors import UserError, printable
 from mnist_core.files.arrays import read_array, read_arrays
-from mnist_core.files.reading import Record, read_csv, read_json, validate
+from mnist_core.files.reading import Record, read_csv, read_json, read_yaml, validate
 from mnist_core.files.writing import write_arrays
 
 
@@ -18,7 +20,7 @@ def test_reads_what_was_written(tmp_path):
     (tmp_path / "x.json").write_text('{"1a": {"test_error": 7.5}}')
     (tmp_path / "x.csv").write_text("epoch,test_error\n1,7.5\n2,6.25\n")
     assert read_json(tmp_path / "x.json") == {"1a": {"test_error": 7.5}}
-    assert read_csv(tmp_path / "x.csv")["test_error"].to_list() == [7.5, 6.25]
+    assert read_csv(tmp_path / "x.csv", ["test_error"])["test_error"].to_list() == [7.5, 6.25]
 
 
 @pytest.mark.parametrize(
@@ -32,12 +34,6 @@ def test_reads_what_was_written(tmp_path):
             "line 1 column 2 (char 1)); run `dvc repro` to write it again",
         ),
         ("x.csv", None, "x.csv: no such file; run `dvc repro` to write it again"),
-        ("x.csv", "", "x.csv: not valid CSV (No columns to parse from file); run `dvc repro` to write it again"),
-        ("x.csv", "a\n1\n", "x.csv: no column b; run `dvc repro` to write it again"),
-        ("x.csv", "a,b\n", "x.csv: no rows; run `dvc repro` to write it again"),
-        ("x.csv", "a,b\n1,2\n3,\n", "x.csv: b of row 2 is no finite number; run `dvc repro` to write it again"),
-        ("x.csv", "a,b\ninf,2\n", "x.csv: a of row 1 is no finite number; run `dvc repro` to write it again"),
-        ("x.csv", "a,b\n1,many\n", "x.csv: b of row 1 is no finite number; run `dvc repro` to write it again"),
     ],
 )
 def test_a_missing_or_broken_file_is_named(tmp_path, name, content, message):
@@ -316,12 +312,82 @@ def test_what_comes_from_outside_is_one_short_line_that_no_terminal_obeys():
     assert printable(ValueError("a\r\nb"), 10) == "a b"
 
 
-def test_columns_of_text_need_no_numbers(tmp_path):
-    (tmp_path / "x.csv").write_text("model,epoch\n1a,1\n")
-    frame = read_csv(tmp_path / "x.csv", ["epoch"], texts=["model"])
-    assert frame["model"].to_list() == ["1a"]
-    with pytest.raises(UserError, match="no column letter"):
-        read_csv(tmp_path / "x.csv", ["epoch"], texts=["letter"])
+PERCENTS = {"model": str, "epoch": PositiveInt, "test_error": Annotated[float, Field(ge=0, le=100)]}
+
+
+def test_columns_are_of_the_types_that_are_asked_for(tmp_path):
+    (tmp_path / "x.csv").write_text('model,loss,epoch,test_error\n"1a",x,1,5\n2,,30,0.1\n')
+    frame = read_csv(tmp_path / "x.csv", PERCENTS)
+    assert frame.to_dict("list") == {"model": ["1a", "2"], "epoch": [1, 30], "test_error": [5.0, 0.1]}
+    assert frame["test_error"].dtype == np.float64
+
+
+NUMBER = "Input should be a valid number, unable to parse string as a number"
+INTEGER = "Input should be a valid integer, unable to parse string as an integer"
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ("", "no column model"),
+        ("model,epoch\n1a,1\n", "no column test_error"),
+        ("model,epoch,test_error\n", "no rows"),
+        ("model,epoch,test_error\n1a,1,2,3\n", "row 1 has 4 values, and the header 3"),
+        ("model,epoch,test_error\n1a,1,2\n1a,2\n", "row 2 has 2 values, and the header 3"),
+        ("model,epoch,test_error\n\n1a,1,2\n", "row 1 has 0 values, and the header 3"),
+        ("model,epoch,test_error,epoch\n1a,1,2,1\n", "more than one column epoch"),
+        ("model,epoch,test_error,x,x\n1a,1,2,0,0\n", "more than one column x"),
+        ("model,epoch,test_error\n1a,1,True\n", f"test_error of row 1: {NUMBER} (found 'True')"),
+        ("model,epoch,test_error\n1a,1,2\n1a,2,\n", f"test_error of row 2: {NUMBER} (found '')"),
+        ("model,epoch,test_error\n1a,True,2\n", f"epoch of row 1: {INTEGER} (found 'True')"),
+        ("model,epoch,test_error\n1a,1.5,2\n", f"epoch of row 1: {INTEGER} (found '1.5')"),
+        ("model,epoch,test_error\n1a,0,2\n", "epoch of row 1: Input should be greater than 0 (found '0')"),
+        ("model,epoch,test_error\n1a,1,nan\n", "test_error of row 1: Input should be a finite number (found 'nan')"),
+        (
+            "model,epoch,test_error\n1a,1,1e999\n",
+            "test_error of row 1: Input should be a finite number (found '1e999')",
+        ),
+        *[
+            (
+                f"model,epoch,test_error\n1a,1,{error}\n",
+                f"test_error of row 1: Input should be {limit} (found '{error}')",
+            )
+            for error, limit in [
+                ("-77", "greater than or equal to 0"),
+                ("2500", "less than or equal to 100"),
+                ("1e308", "less than or equal to 100"),
+            ]
+        ],
+        ('model,epoch,test_error\n"1a,1,2\n', "unexpected end of data"),
+        ('model,epoch,test_error\n"1"a,1,2\n', "',' expected after '\"'"),
+        ("," * 1000 + "\n", "1001 columns, and at most 100 are read"),
+    ],
+)
+def test_a_table_that_is_none_is_one_line(tmp_path, content, fault):
+    path = tmp_path / "x.csv"
+    path.write_text(content)
+    with pytest.raises(UserError) as caught:
+        read_csv(path, PERCENTS)
+    assert str(caught.value) == f"{path}: not valid CSV ({fault}); run `dvc repro` to write it again"
+
+
+@pytest.mark.timeout(30)  # the machine may be busy
+@pytest.mark.parametrize("content", [",", ",\n", "a,", "a\n,", '"', "a\n1\n"])
+def test_no_table_takes_long(tmp_path, content):
+    """As long as any that is read, and one longer."""
+    path = tmp_path / "x.csv"
+    for size in ((1 << 18) - 10, 1 << 19):
+        path.write_text(content * (size // len(content)))
+        with pytest.raises(UserError, match=r"x\.csv: not valid CSV"):
+            read_csv(path, ["a"])
+
+
+@pytest.mark.parametrize("content", ['seed: !!int ""', 'seed: !!float "_"', "seed: !!int '-'", "seed: !!bool x"])
+def test_yaml_of_a_type_that_its_text_is_not_is_one_line(tmp_path, content):
+    path = tmp_path / "params.yaml"
+    path.write_text(content)
+    with pytest.raises(UserError, match=r"params\.yaml: not valid YAML \(.*\); run from the project's root"):
+        read_yaml(path)
 
 
 @pytest.mark.parametrize(("remedy", "advice"), [("", "correct them"), ("run it again", "run it again")])

@@ -49,8 +49,8 @@ def comparisons(**verdicts):
 TWINS = {"v1a_2a": "alike", "v1b_2b": "alike", "v1c_2c": "alike", "v1d_2d": "alike"}
 
 
-def write_comparison_inputs(metrics):
-    """Write what stage compare writes into a directory of metrics."""
+def write_comparison_inputs(metrics, num_images=DETAILS.num_images):
+    """Write what stage compare writes into a directory of metrics, about so many test images."""
     INTERVALS.to_csv(metrics / "intervals.csv", index=False)
     comparisons().to_csv(metrics / "comparisons.csv", index=False)
-    (metrics / "details.json").write_text(DETAILS.model_dump_json())
+    (metrics / "details.json").write_text(DETAILS.model_copy(update={"num_images": num_images}).model_dump_json())

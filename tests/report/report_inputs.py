@@ -61,7 +61,7 @@ def write_report_inputs(root: Path) -> None:
     labels = (np.arange(NUM_TEST) % 10).astype(np.uint8)
     images = rng.integers(0, 256, (NUM_TEST, 28, 28)).astype(np.uint8)
     some = 255 - images  # the report shows no other images than those of the test split
-    splits = {"train": (some[:2], labels[:2]), "validation": (some[2:4], labels[2:4]), "test": (images, labels)}
+    splits = {"train": (some[:10], labels[:10]), "validation": (some[10:20], labels[10:20]), "test": (images, labels)}
     save_dataset(root / "data/prepared", splits)
     data_sha256 = load_manifest(root / "data/prepared").sha256
 
@@ -123,16 +123,18 @@ def write_report_inputs(root: Path) -> None:
         record = {"model": model} | candidates[0] | {"candidates": candidates, "trials": trials, "probes": probes}
         _write_json(root / f"data/search/{model}.json", record)
         _write_json(root / f"data/models/{model}/hyperparameters.json", choice | {"model": model, "failures": failures})
+        written = {(found["learning_rate"], found["epochs"]): found["validation_error"] for found in candidates}
+        written |= {(trial["learning_rate"], trial["best_epoch"]): trial["best_validation_error"] for trial in trials}
         search_rows = [
-            (trial["learning_rate"], epoch, error + 0.1 + 20 / epoch)
-            for trial in trials
-            for epoch in range(1, trial["epochs"] + 1)
+            (rate, epoch, written.get((rate, epoch), error + 3 + 20 / epoch))
+            for rate, epochs_tried in [(trial["learning_rate"], trial["epochs"]) for trial in trials]
+            for epoch in range(1, epochs_tried + 1)
         ]
         pd.DataFrame(search_rows, columns=["learning_rate", "epoch", "validation_error"]).to_csv(
             root / f"plots/search/{model}.csv", index=False
         )
-        epoch = np.arange(1, epochs + 1)
-        test_curve = np.round(error + 12 / epoch - 12 / epochs, 4)
+        epoch = np.arange(1, choice["epochs"] + 1)
+        test_curve = np.round(error + 12 / epoch - 12 / choice["epochs"], 4)
         pd.DataFrame(
             {
                 "epoch": epoch,
@@ -155,9 +157,10 @@ def write_report_inputs(root: Path) -> None:
             [(actual, predicted, counts[actual, predicted]) for actual in range(10) for predicted in range(10)],
             columns=["actual", "predicted", "count"],
         ).to_csv(root / f"plots/confusion/{model}.csv", index=False)
+        (root / f"data/models/{model}/seed_1.csv").write_text("epoch,test_error\n1,20.0\n")
         for kind in ("curves", "confusion", "search"):
             (root / f"plots/figures/{kind}_{model}.svg").write_text(FIGURE)
-    write_comparison_inputs(root / "metrics")
+    write_comparison_inputs(root / "metrics", NUM_TEST)
     for name in ("test_errors", "parity", "intervals", "differences", "reliability"):
         (root / f"plots/figures/{name}.svg").write_text(FIGURE)
     _write_json(root / "metrics/summary.json", summary)

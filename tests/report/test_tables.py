@@ -135,12 +135,13 @@ def test_a_metric_that_is_no_number_is_one_line(tmp_path):
 
 
 def test_test_errors_of_all_models_stand_in_one_table(tmp_path):
+    write_metrics(tmp_path)
     for place, model in enumerate(MODELS):
         (tmp_path / f"{model}.csv").write_text(
             "epoch,train_error,train_error_std,test_error,test_error_std\n"
             f"1,4.0,0.1,{5 + place}.5,0.1\n2,1.0,0.5,{2 + place}.0,0.25\n"
         )
-    frame = tables.read_test_errors(tmp_path)
+    frame = tables.gather_test_errors(tmp_path, tables.read_all_scores(tmp_path, "ab"), 10_000)
     assert frame.columns.to_list() == ["model", "epoch", "test_error"]
     assert len(frame) == 16
     assert frame.iloc[:3].to_numpy().tolist() == [["1a", 1, 5.5], ["1a", 2, 2.0], ["1b", 1, 6.5]]

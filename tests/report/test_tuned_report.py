@@ -81,13 +81,13 @@ def test_a_model_that_no_finalist_is_gets_one_line(tmp_path):
 
 
 def test_every_tuned_model_has_its_figures(root, tmp_path):
-    write_tuned_figures(root / "plots", root / "data/search", tmp_path, [MODEL])
+    write_tuned_figures(root / "plots", root / "metrics", root / "data/search", tmp_path)
     kinds = ("curves", "search", "best", "hyperparameters")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         f"{kind}_{MODEL}.{suffix}" for kind in kinds for suffix in ("svg", "png")
     )
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    write_tuned_figures(root / "plots", root / "data/search", tmp_path, [MODEL])
+    write_tuned_figures(root / "plots", root / "metrics", root / "data/search", tmp_path)
     assert first == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
 

@@ -52,8 +52,10 @@ def add_tuned_model(root, model=MODEL):
     (root / f"data/search/{model}.json").write_text(json.dumps(record))
     curves.to_csv(root / f"plots/search/{model}.csv", index=False)
     of_report = model.removesuffix("_tuned")
-    for directory in ("plots/curves", "plots/confusion"):
-        shutil.copy(root / directory / f"{of_report}.csv", root / directory / f"{model}.csv")
+    shutil.copy(root / f"plots/confusion/{of_report}.csv", root / f"plots/confusion/{model}.csv")
+    rows = [f"{epoch},{0.125 * EPOCHS / epoch},0.01,{1.3 * EPOCHS / epoch},0.05\n" for epoch in range(1, EPOCHS + 1)]
+    header = "epoch,train_error,train_error_std,test_error,test_error_std\n"
+    (root / f"plots/curves/{model}.csv").write_text(header + "".join(rows))
     (root / f"data/models/{model}").mkdir()
     choice = record["candidates"][0] | {"model": model, "failures": []}
     (root / f"data/models/{model}/hyperparameters.json").write_text(json.dumps(choice))
