@@ -53,10 +53,10 @@ class TunedSearch(Section):
 
     strategy: Literal["random", "qmc", "tpe"]
     seed: Seed
-    num_batches: Count
-    trials_per_batch: Count
-    num_rungs: Count
-    reduction: Annotated[StrictInt, annotated_types.Ge(2)]
+    num_batches: Annotated[Count, annotated_types.Le(1000)]
+    trials_per_batch: Annotated[Count, annotated_types.Le(1000)]
+    num_rungs: Annotated[Count, annotated_types.Le(10)]
+    reduction: Annotated[StrictInt, annotated_types.Interval(ge=2, le=1000)]
     choice_seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -161,7 +161,12 @@ class ParityParams(Section):
     momentum: Annotated[Rate, annotated_types.Lt(1)]
     weight_decay: Rate
     steps: Annotated[tuple[Count, ...], Field(min_length=1)]
-    epochs: Count
+    epochs: Annotated[Count, annotated_types.Le(1000)]
+
+    def steps_within(self, num_images: int) -> tuple[int, ...]:
+        """Return those of `steps` that so many training images give; few of one's own give fewer."""
+        last = self.epochs * -(-num_images // self.batch_size)
+        return tuple(step for step in self.steps if step <= last)
 
 
 class ProfileParams(Section):

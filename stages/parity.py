@@ -4,6 +4,7 @@ import json
 
 import click
 
+from mnist_core.data.dataset import check_as_asked
 from mnist_core.files.writing import output_file, write_csv
 from mnist_core.params import load_params
 from mnist_core.proof.parity import compare_twins
@@ -18,6 +19,7 @@ def main(workers: int | None, scheduler: str | None) -> None:
     """Compare 1x with 2x from equal weights on equal batches, with the active profile's `parity` in params.yaml."""
     params = load_params(PARAMS)
     architectures = dict(params.architectures)
+    check_as_asked(PREPARED, params.data, params.active.data)
     with output_file(METRICS / "parity.json") as metrics, output_file(PLOTS / "parity.csv") as plot:
         with open_cluster(num_workers=workers, scheduler=scheduler) as cluster:
             records, curves = compare_twins(cluster, architectures, PREPARED.resolve(), params.active.parity)

@@ -6,6 +6,7 @@ from typing import ParamSpec, TypeVar
 import click
 
 from mnist_core.candidates import SearchResult
+from mnist_core.data.dataset import check_as_asked
 from mnist_core.files.writing import output_file, write_csv, write_json
 from mnist_core.models import ALL_MODELS, framework_and_letter
 from mnist_core.params import Params
@@ -57,7 +58,12 @@ def run_search(
 
 
 def training_setup(model: str, params: Params) -> TrainingSetup:
-    """Return what all trainings of a model share, by its name in the report, such as "2d"."""
+    """Return what all trainings of a model share, by its name in the report, such as "2d".
+
+    Raises:
+        UserError: the prepared data are not those that params.yaml asks for.
+    """
+    check_as_asked(PREPARED, params.data, params.active.data)
     return TrainingSetup(
         framework=framework_and_letter(model)[0],
         architecture=params.architecture(model),

@@ -71,6 +71,7 @@ def small_project(tmp_path, monkeypatch, prepared):
     params = yaml.load(ROOT / "params.yaml")
     params["profile"] = "quick"
     quick = params["profiles"]["quick"]
+    quick["data"] = {"train": 130, "validation": 30, "test": 40}
     quick["train"]["seeds"] = [1, 2]
     for framework in ("tensorflow", "numpy"):
         quick[framework] |= {"batch_size": 20, "epochs": dict.fromkeys(params["architectures"], 3)}

@@ -96,6 +96,20 @@ FAULTS = {
     "no seed": ("[1, 2, 3, 4, 5]", "[]", "profiles.paper.train.seeds: "),
     "seed too large": ("[1, 2, 3, 4, 5]", "[4294967296]", "profiles.paper.train.seeds.0: "),
     "too many tenths": ("num_learning_rates: 3", "num_learning_rates: 11", "profiles.paper.numpy.search."),
+    "more trials than anybody waits for": (
+        "trials_per_batch: 8",
+        "trials_per_batch: 1000000000000",
+        "profiles.paper.tuned.search.trials_per_batch: ",
+    ),
+    "more rungs than a tower has": ("num_rungs: 2", "num_rungs: 1000000000", "profiles.paper.tuned.search.num_rungs: "),
+    "a reduction of 400 digits": (
+        "reduction: 8",
+        f"reduction: {10**400}",
+        "profiles.paper.tuned.search.reduction: ",
+    ),
+    "epochs of 400 digits": ("d: 100}", f"d: {10**400}}}", "profiles.paper.tensorflow.epochs.d: "),
+    "more images than there are numbers": ("train: 55000", f"train: {10**400}", "profiles.paper.data.train: "),
+    "epochs of parity": ("epochs: 5}", "epochs: 1000000000}", "profiles.paper.parity.epochs: "),
     "not yes or no": ("fast: true", "fast: 1", "fast: "),
     "more units than memory": (
         FIRST_LAYER_B,

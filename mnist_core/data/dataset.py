@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from mnist_core.arrays import IMAGE_SHAPE, NUM_CLASSES, Array
+from mnist_core.data.params import DataParams, SplitSizes
 from mnist_core.errors import UserError
 from mnist_core.files.arrays import read_array
 from mnist_core.files.reading import Section, read_record
@@ -116,6 +117,23 @@ def load_bytes(directory: Path, name: str) -> tuple[Array, Array]:
     return images, labels
 
 
+def check_as_asked(directory: Path, data: DataParams, sizes: SplitSizes) -> None:
+    """Do the prepared data have the name and the numbers of images that params.yaml asks for?
+
+    Raises:
+        UserError: they do not, or there is no manifest that says so.
+    """
+    manifest = load_manifest(directory)
+    found = [manifest.dataset, *(manifest.split(name).num_images for name in SPLIT_NAMES)]
+    asked = [data.dataset, *(getattr(sizes, name) for name in SPLIT_NAMES)]
+    if found != asked:
+        said = " but params.yaml asks for ".join(
+            f"{name} with {train:,} training, {validation:,} validation and {test:,} test images"
+            for name, train, validation, test in (found, asked)
+        )
+        raise UserError(f"{directory}: {said}; {_REMEDY}")
+
+
 def load_manifest(directory: Path) -> Manifest:
     """Read what the prepared data are.
 
@@ -156,6 +174,8 @@ def save_dataset(
         **{name: _describe(*splits[name]) for name in SPLIT_NAMES},
     )
     images, labels = splits["train"]
+    if not images.any():
+        raise UserError("data.dataset: all training images are black: every pixel is 0; mend the training files")
     if images.max() <= 1:
         raise UserError(
             "data.dataset: the pixels of the training images are 0 to 1, not 0 to 255; multiply them by 255"
@@ -164,6 +184,7 @@ def save_dataset(
         raise UserError(f"data.dataset: all training images are of class {labels[0]}; mix the classes")
     if (largest := max(int(labels.max()) for _, labels in splits.values())) >= len(class_names):
         raise UserError(f"data.class_names: no name for label {largest}; give one to each class")
+    _check_classes(manifest)
     _check_disjoint(manifest, Path("data.dataset"), "take out what occurs twice")
     write_json(directory / MANIFEST, manifest.model_dump(mode="json"))
 
@@ -203,6 +224,21 @@ def _shared_images(images: Mapping[str, Array]) -> dict[str, int]:
         f"{first}_{second}": sum(map(set(contents[first]).__contains__, contents[second]))
         for first, second in combinations(SPLIT_NAMES, 2)
     }
+
+
+def _check_classes(manifest: Manifest) -> None:
+    """Refuse a class that one split has and another lacks, as the splits of images sorted by class do."""
+    counts = {name: manifest.split(name).class_counts for name in SPLIT_NAMES}
+    adjectives = dict(zip(SPLIT_NAMES, ("training", "validation", "test"), strict=True))
+    for label, name in enumerate(manifest.class_names):
+        lacking = next((split for split in SPLIT_NAMES if not counts[split][label]), None)
+        if lacking and any(count[label] for count in counts.values()):
+            named = f"class {label}" if name == str(label) else f"class {label} ({name})"
+            files = "test" if lacking == "test" else "training"
+            raise UserError(
+                f"data.dataset: no {adjectives[lacking]} image of {named}; shuffle both {files} files alike, add "
+                "images of this class to them, or use more of their images"
+            )
 
 
 def _check_disjoint(manifest: Manifest, place: Path, remedy: str) -> None:

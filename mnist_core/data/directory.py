@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mnist_core.arrays import Array
 from mnist_core.data.idx import TEST_FILES, TRAIN_FILES, read_examples
-from mnist_core.errors import UserError
+from mnist_core.errors import UserError, printable
 from mnist_core.files.reading import reading
 
 VARIABLE = "MNIST_DIRECTORY"
@@ -20,28 +20,42 @@ def named_directory(from_params: str, environment: Mapping[str, str]) -> Path | 
     key, text = ("data.directory", from_params) if from_params else (VARIABLE, environment.get(VARIABLE, ""))
     if not text:
         return None
+    name = printable(text)
     try:
         path = Path(text).expanduser()
         if path.is_dir():
             return path
         exists = path.exists()
     except (OSError, RuntimeError, ValueError) as error:
-        raise UserError(f"{key}: {text!r} cannot be looked up ({error}); correct it") from error
+        raise UserError(f"{key}: {name} cannot be looked up ({printable(error, 100)}); correct it") from error
     if exists:
-        raise UserError(f"{key}: {text} is no directory; name the directory that holds the four files")
+        raise UserError(f"{key}: {name} is no directory; name the directory that holds the four files")
     if path.is_absolute():
-        raise UserError(f"{key}: {text}: no such directory; correct it")
+        raise UserError(f"{key}: {name}: no such directory; correct it")
     raise UserError(
-        f"{key}: {text}: no such directory in {Path.cwd()}; give the whole path (`make quick` and a run with "
-        "--temp or --queue work on a copy that has only what git tracks)"
+        f"{key}: {name}: no such directory in {Path.cwd()}; give the whole path (`make quick` and a run "
+        "with --temp or --queue work on a copy that has only what git tracks)"
     )
 
 
 def find_file(directory: Path, name: str) -> Path | None:
     """Return one of the four files, as it may be called: train-images-idx3-ubyte or train-images.idx3-ubyte, or .gz."""
+    return next((path for path in _candidates(directory, name) if path.is_file()), None)
+
+
+def why_not_found(directory: Path, name: str) -> str:
+    """Say what there is in place of the file that `find_file` did not find; the words follow the file's name."""
+    for path in _candidates(directory, name):
+        if path.exists():
+            return f"is there, but {path.name} is no file"
+        if path.is_symlink():
+            return f"is there, but {path.name} is a link to nothing"
+    return "is not there, nor with a dot before idx or with .gz"
+
+
+def _candidates(directory: Path, name: str) -> list[Path]:
     dotted = name.replace("-idx", ".idx")
-    candidates = (directory / f"{stem}{suffix}" for suffix in ("", ".gz") for stem in (name, dotted))
-    return next((path for path in candidates if path.is_file()), None)
+    return [directory / f"{stem}{suffix}" for suffix in ("", ".gz") for stem in (name, dotted)]
 
 
 def read_own_files(directory: Path) -> dict[str, Array]:
@@ -60,6 +74,6 @@ def read_own_files(directory: Path) -> dict[str, Array]:
 def _own_file(directory: Path, name: str) -> Path:
     with reading(directory, "a directory", "let this user look into it"):
         path = find_file(directory, name)
-    if path is None:
-        raise UserError(f"{directory}: no {name}, also not with a dot before idx or with .gz; add it")
+        if path is None:
+            raise UserError(f"{directory}: {name} {why_not_found(directory, name)}; put the file there")
     return path

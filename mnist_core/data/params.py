@@ -1,15 +1,16 @@
 """The sections of params.yaml that say which images are used, and how many."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field, PositiveInt, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt
 
 from mnist_core.arrays import NUM_CLASSES
 from mnist_core.errors import UserError
 from mnist_core.files.reading import Section, read_yaml, validate
 
-Count: TypeAlias = Annotated[PositiveInt, Field(strict=True)]
+Count: TypeAlias = Annotated[PositiveInt, Field(strict=True, le=10_000_000)]  # what may be listed in memory
 
 CLASS_NAMES = {
     "mnist": tuple("0123456789"),
@@ -19,6 +20,20 @@ CLASS_NAMES = {
     ),
     "custom": tuple("0123456789"),
 }
+
+
+def _is_list(names: object) -> object:
+    if not isinstance(names, list | tuple) or len(names) > NUM_CLASSES:
+        raise ValueError(f"should be a list of at most {NUM_CLASSES} names")
+    return names
+
+
+def _is_name(name: object) -> object:
+    if not isinstance(name, str):
+        raise ValueError("should be text, in quotes if it is a number")
+    if not re.fullmatch(r"\S(.{0,38}\S)?", name):
+        raise ValueError("should be 1 to 40 characters on one line, with no space at either end")
+    return name
 
 
 def _differ(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -37,9 +52,7 @@ class DataParams(Section):
     dataset: Literal["mnist", "fashion_mnist", "custom"]
     directory: str
     class_names: Annotated[
-        tuple[Annotated[str, StringConstraints(pattern=r"^\S(.{0,38}\S)?$")], ...],
-        Field(max_length=NUM_CLASSES),
-        AfterValidator(_differ),
+        tuple[Annotated[str, BeforeValidator(_is_name)], ...], BeforeValidator(_is_list), AfterValidator(_differ)
     ]
 
     @property

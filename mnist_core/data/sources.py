@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_core.arrays import Array
-from mnist_core.data.directory import find_file, read_own_files
+from mnist_core.data.directory import find_file, read_own_files, why_not_found
 from mnist_core.data.download import SourceFault, TransientFault, download
 from mnist_core.data.idx import GZIP_MAGIC, TEST_FILES, TRAIN_FILES, encode_idx, read_at_most
 from mnist_core.errors import UserError, printable
@@ -94,10 +94,10 @@ def fetch_dataset(dataset: str, output: Path, *, directory: Path | None, report:
     """
     if dataset == "custom":
         contents = {name: encode_idx(array) for name, array in _own_files(directory).items()}
-        report(f"directory {directory}: {len(contents)} files read")
+        report(f"directory {printable(directory)}: {len(contents)} files read")
     elif directory is not None:
         contents = _checked_directory(directory, dataset)
-        report(f"directory {directory}: 4 of 4 files verified")
+        report(f"directory {printable(directory)}: 4 of 4 files verified")
     else:
         contents = _first_complete(dataset, _expected(dataset), report)
     for name, content in contents.items():
@@ -135,8 +135,8 @@ def _checked_directory(directory: Path, dataset: str) -> dict[str, bytes]:
         return _read_all(_directory(directory), _expected(dataset), deadline=float("inf"))
     except SourceFault as fault:
         raise UserError(
-            f"directory {directory}: {printable(fault)}; mend the file, or set data.dataset to custom if these are not "
-            f"the files of {dataset}"
+            f"directory {directory}: {printable(fault)}; mend the file, or set data.dataset "
+            f"to custom if these are not the files of {dataset}"
         ) from fault
 
 
@@ -199,7 +199,7 @@ def _directory(directory: Path) -> _Source:
         try:
             path = find_file(directory, file.name)
             if path is None:
-                raise SourceFault("is not there, nor with a dot before idx or with .gz")
+                raise SourceFault(why_not_found(directory, file.name))
             with path.open("rb") as stream:
                 content = stream.read(file.size + _MARGIN)
         except OSError as error:

@@ -93,6 +93,7 @@ def compare_training(
         test: what they are compared on.
         params: seed, learning rate, batch size, momentum and weight decay of both; the steps, counted through the
             epochs, after which the logits of all test images are compared; how many epochs both train in float32.
+            Steps that come after the last epoch, as they do where there are few images, are left out.
 
     Returns:
         A record with "same_start" (whether the first weights are equal bit for bit), "logit_difference",
@@ -102,26 +103,25 @@ def compare_training(
         (percent).
 
     Raises:
-        UserError: one of the steps lies beyond the last epoch.
+        UserError: all of the steps come after the last epoch.
     """
     steps_per_epoch = -(-len(train.labels) // params.batch_size)
     last_step = params.epochs * steps_per_epoch
-    if max(params.steps) > last_step:
-        raise UserError(f"parity.steps: step {max(params.steps)} comes after the last, {last_step}, of parity.epochs")
+    compared = _compared_steps(params, len(train.labels))
     ends = range(steps_per_epoch, last_step + 1, steps_per_epoch)
     twins = build_twins(architecture, seed=params.seed, dtype="float32")
     same_start = _equal(*(twin.get_weights() for twin in twins))
     differences, rows = {}, []
-    for step, logits in _train_pair(twins, train, test, params, stops={*params.steps, *ends}):
-        if step in params.steps:
+    for step, logits in _train_pair(twins, train, test, params, stops={*compared, *ends}):
+        if step in compared:
             differences[str(step)] = _largest_difference(*logits)
         if step in ends:
             rows += _error_rows(ends.index(step) + 1, logits, test.labels)
     curves = pd.DataFrame(rows)
 
     def difference_of(pair: list[Classifier], **optimizer: float) -> dict[str, float]:
-        trained = _train_pair(pair, train, test, params, stops=set(params.steps), **optimizer)
-        return {str(step): _largest_difference(*logits) for step, logits in trained}
+        trained = _train_pair(pair, train, test, params, stops=compared, **optimizer)
+        return {str(step): _largest_difference(*logits) for step, logits in trained if step in compared}
 
     return {
         "same_start": same_start,
@@ -136,6 +136,15 @@ def compare_training(
         "largest_error_gap": _largest_gap(curves),
         "cross_loaded": cross_load(twins, test.images),
     }, curves
+
+
+def _compared_steps(params: ParityParams, num_images: int) -> set[int]:
+    if steps := params.steps_within(num_images):
+        return {*steps}
+    raise UserError(
+        "params.yaml: parity.steps of the active profile: all come after the last step of its parity.epochs; add a"
+        " lower one, such as 1"
+    )
 
 
 def _train_pair(

@@ -14,7 +14,7 @@ AGAIN = r"; prepare the data again \(dvc repro --force prepare\)$"
 def some_splits(seed=0):
     rng = np.random.default_rng(seed)
     return {
-        name: (rng.integers(0, 256, (count, 28, 28), np.uint8), np.arange(count, dtype=np.uint8))
+        name: (rng.integers(0, 256, (count, 28, 28), np.uint8), (np.arange(count) % 2).astype(np.uint8))
         for name, count in COUNTS.items()
     }
 
@@ -28,18 +28,18 @@ def saved(tmp_path):
 
 def test_pixels_become_fractions_and_labels_int64(tmp_path):
     splits = some_splits()
-    images = np.zeros((1, 28, 28), np.uint8)
+    images = np.zeros((2, 28, 28), np.uint8)
     images[0, 2, 5] = 255
     images[0, 3, 5] = 51
-    save_dataset(tmp_path, splits | {"test": (images, np.array([7], np.uint8))})
+    save_dataset(tmp_path, splits | {"test": (images, np.array([1, 0], np.uint8))})
     split = load_split(tmp_path, "test")
-    assert split.images.shape == (1, 28, 28, 1)
+    assert split.images.shape == (2, 28, 28, 1)
     assert split.images.dtype == np.float32
     assert split.images[0, 2, 5, 0] == 1.0
     assert split.images[0, 3, 5, 0] == np.float32(0.2)
     assert np.count_nonzero(split.images) == 2
     assert split.labels.dtype == np.int64
-    assert split.labels.tolist() == [7]
+    assert split.labels.tolist() == [1, 0]
 
 
 def test_stored_as_bytes(saved, tmp_path):
@@ -47,7 +47,7 @@ def test_stored_as_bytes(saved, tmp_path):
     assert (tmp_path / "train_images.npy").stat().st_size == 128 + 5 * 784
     images, labels = load_bytes(tmp_path, "train")
     np.testing.assert_array_equal(images, saved["train"][0])
-    assert labels.tolist() == [0, 1, 2, 3, 4]
+    assert labels.tolist() == [0, 1, 0, 1, 0]
 
 
 def test_a_dataset_keeps_its_splits_apart(saved, tmp_path):
@@ -61,9 +61,9 @@ def test_the_manifest_says_what_the_data_are(saved, tmp_path):
     assert (manifest["dataset"], manifest["class_names"]) == ("mnist", list("0123456789"))
     assert manifest["test"] == {
         "num_images": 3,
-        "class_counts": [1, 1, 1, 0, 0, 0, 0, 0, 0, 0],
+        "class_counts": [2, 1, 0, 0, 0, 0, 0, 0, 0, 0],
         "images_sha256": hashlib.sha256(saved["test"][0].tobytes()).hexdigest(),
-        "labels_sha256": hashlib.sha256(b"\0\1\2").hexdigest(),
+        "labels_sha256": hashlib.sha256(b"\0\1\0").hexdigest(),
     }
     assert manifest["shared_images"] == {"train_validation": 0, "train_test": 0, "validation_test": 0}
 
@@ -81,7 +81,7 @@ def test_one_hash_for_all_images_and_labels_in_their_places(tmp_path):
     images, labels = splits["train"]
     hashes = {
         first,
-        hash_of("labels", splits | {"train": (images, labels[::-1])}),
+        hash_of("labels", splits | {"train": (images, 1 - labels)}),
         hash_of("order", splits | {"train": (images[::-1], labels)}),
         hash_of("exchanged", splits | {"test": splits["validation"], "validation": splits["test"]}),
     }
@@ -101,7 +101,7 @@ def one_class(directory):
 
 
 def shuffled_labels(directory):
-    np.save(directory / "train_labels.npy", np.array([1, 0, 2, 3, 4], np.uint8))
+    np.save(directory / "train_labels.npy", np.array([1, 0, 0, 1, 0], np.uint8))
     return "train_labels.npy: changed since it was prepared"
 
 
@@ -191,6 +191,7 @@ def test_data_changed_by_hand_are_refused_in_one_line(saved, tmp_path, change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (lambda images, labels: (images * 0, labels), "all training images are black: every pixel is 0; mend the"),
         (lambda images, labels: (images // 128, labels), "the pixels of the training images are 0 to 1, not 0 to 255"),
         (lambda images, labels: (images, labels * 0), "all training images are of class 0"),
     ],
@@ -202,8 +203,47 @@ def test_data_that_teach_nothing_are_not_saved(tmp_path, change, message):
 
 
 def test_a_label_without_a_name_is_not_saved(tmp_path):
-    with pytest.raises(UserError, match=r"data\.class_names: no name for label 4; give one to each class"):
-        save_dataset(tmp_path, some_splits(), class_names="abcd")
+    with pytest.raises(UserError, match=r"data\.class_names: no name for label 1; give one to each class"):
+        save_dataset(tmp_path, some_splits(), class_names="a")
+
+
+def with_class_2(splits, *names):
+    """Return the splits with one image of class 2 more in each split that is named."""
+    image, label = np.full((1, 28, 28), 9, np.uint8), np.array([2], np.uint8)
+    more = {name: (np.concatenate([splits[name][0], image]), np.append(splits[name][1], label)) for name in names}
+    return splits | more
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        (["train", "test"], "no validation image of class 2 (cat); shuffle both training files alike, "),
+        (["train", "validation"], "no test image of class 2 (cat); shuffle both test files alike, "),
+        (["validation", "test"], "no training image of class 2 (cat); shuffle both training files alike, "),
+        (["train"], "no validation image of class 2 (cat); shuffle both training files alike, "),
+        (["validation"], "no training image of class 2 (cat); shuffle both training files alike, "),
+        (["test"], "no training image of class 2 (cat); shuffle both training files alike, "),
+    ],
+)
+def test_a_class_that_a_split_lacks_is_not_saved(tmp_path, where, message):
+    with pytest.raises(UserError) as refused:
+        save_dataset(tmp_path, with_class_2(some_splits(), *where), class_names=["ant", "bee", "cat"])
+    more = "add images of this class to them, or use more of their images"
+    assert str(refused.value) == f"data.dataset: {message}{more}"
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_images_sorted_by_class_are_not_saved(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (40, 28, 28), np.uint8)
+    labels = np.repeat(np.arange(10, dtype=np.uint8), 4)
+    splits = {"train": (images[8:], labels[8:]), "validation": (images[:8], labels[:8]), "test": (255 - images, labels)}
+    with pytest.raises(UserError, match=r"^data\.dataset: no training image of class 0; shuffle both training files"):
+        save_dataset(tmp_path, splits)
+
+
+def test_a_name_may_stand_for_no_image(tmp_path):
+    save_dataset(tmp_path, some_splits(), class_names=["ant", "bee", "cat"])
+    assert load_manifest(tmp_path).class_names == ("ant", "bee", "cat")
 
 
 @pytest.mark.parametrize(("shared", "accepted"), [(1, True), (2, False)])
@@ -211,7 +251,7 @@ def test_one_image_in_a_hundred_may_be_in_two_splits(tmp_path, shared, accepted)
     splits = some_splits()
     images = np.random.default_rng(1).integers(0, 256, (100, 28, 28), np.uint8)
     images[10 : 10 + shared] = splits["train"][0][:shared]
-    splits["test"] = images, (np.arange(100) % 10).astype(np.uint8)
+    splits["test"] = images, (np.arange(100) % 2).astype(np.uint8)
     if accepted:
         save_dataset(tmp_path, splits)
         assert load_manifest(tmp_path).shared_images["train_test"] == 1

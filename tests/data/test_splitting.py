@@ -12,15 +12,22 @@ MNIST = DataParams(dataset="mnist", directory="", class_names=())
 
 @pytest.fixture
 def raw(tmp_path):
-    """Ten training and four test images, each filled with its own number (the test images from 100 on)."""
+    """Ten training and four test images, each filled with its own number (the test images from 100 on).
+
+    Class 1 are the multiples of three.
+    """
     directory = tmp_path / "raw"
     directory.mkdir()
     for prefix, first, count in (("train", 0, 10), ("t10k", 100, 4)):
         numbers = np.arange(first, first + count, dtype=np.uint8)
         images = np.repeat(numbers, 784).reshape(count, 28, 28)
         (directory / f"{prefix}-images-idx3-ubyte").write_bytes(encode_idx(images))
-        (directory / f"{prefix}-labels-idx1-ubyte").write_bytes(encode_idx(numbers % 10))
+        (directory / f"{prefix}-labels-idx1-ubyte").write_bytes(encode_idx(class_of(numbers)))
     return directory
+
+
+def class_of(numbers):
+    return (np.asarray(numbers) % 3 == 0).astype(np.uint8)
 
 
 def prepare(raw, directory, data=MNIST, **sizes):
@@ -35,7 +42,7 @@ def test_validation_comes_first_then_train_and_test_from_both_halves(raw, tmp_pa
         assert images.shape == (len(numbers), 28, 28)
         assert images.dtype == np.uint8
         assert images[:, 0, 0].tolist() == numbers
-        assert np.load(tmp_path / f"{name}_labels.npy").tolist() == [number % 10 for number in numbers]
+        assert np.load(tmp_path / f"{name}_labels.npy").tolist() == class_of(numbers).tolist()
 
 
 def test_all_images_may_be_used(raw, tmp_path):

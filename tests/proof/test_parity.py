@@ -1,5 +1,6 @@
 """The twins on synthetic images: equal weights must give equal logits, gradients and training, up to rounding."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -100,8 +101,23 @@ def test_several_twins_share_one_table(client, prepared):
     assert curves["letter"].tolist() == ["a", "a", "b", "b"]
 
 
-def test_steps_beyond_the_last_epoch_are_refused(dataset):
-    with pytest.raises(UserError, match=r"^parity\.steps: step 9 comes after the last, 8, of parity\.epochs$"):
+def test_where_few_images_make_few_steps_the_later_ones_are_left_out(dataset):
+    def compare(*steps):
+        params = settings(batch_size=40, steps=steps, epochs=2)
+        return compare_training(ARCHITECTURES["a"], dataset.train, dataset.test, params)
+
+    (record, curves), (expected, expected_curves) = compare(1, 8, 9, 999), compare(1, 8)
+    assert list(record["logit_difference"]) == list(record["logit_difference_momentum_float64"]) == ["1", "8"]
+    assert record == expected
+    assert curves.equals(expected_curves)
+
+
+def test_steps_that_all_come_after_the_last_epoch_are_refused(dataset):
+    message = (
+        "params.yaml: parity.steps of the active profile: all come after the last step of its parity.epochs; add a "
+        "lower one, such as 1"
+    )
+    with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
         compare_training(ARCHITECTURES["a"], dataset.train, dataset.test, settings(batch_size=40, steps=(9,), epochs=2))
 
 

@@ -94,24 +94,53 @@ def a_file_in_its_place(project):
 
 
 def an_unknown_user(project):
-    return "~nobody-of-that-name/x", "'~nobody-of-that-name/x' cannot be looked up ("
+    return "~nobody-of-that-name/x", "~nobody-of-that-name/x cannot be looked up ("
+
+
+def a_name_that_a_terminal_obeys(project):
+    return r"\e[31mab\nsent", r"\x1b[31mab sent: no such directory in "
+
+
+def a_whole_name_that_a_terminal_obeys(project):
+    return rf"{project}/\e[31mabsent", rf"{project}/\x1b[31mabsent: no such directory; correct it"
+
+
+def a_file_whose_name_a_terminal_obeys(project):
+    (project / "\x1b[31mfile").write_text("")
+    return r"\e[31mfile", r"\x1b[31mfile is no directory; name the directory that holds the four files"
+
+
+def a_name_that_is_too_long(project):
+    return rf"\e{'x' * 5000}", r"\x1bxxx"
 
 
 @pytest.mark.parametrize(
-    "named", [an_absent_directory, an_absent_relative_directory, a_file_in_its_place, an_unknown_user]
+    "named",
+    [
+        an_absent_directory,
+        an_absent_relative_directory,
+        a_file_in_its_place,
+        an_unknown_user,
+        a_name_that_a_terminal_obeys,
+        a_whole_name_that_a_terminal_obeys,
+        a_file_whose_name_a_terminal_obeys,
+        a_name_that_is_too_long,
+    ],
 )
 @pytest.mark.parametrize("command", [main, source])
 @pytest.mark.parametrize("key", ["data.directory", "MNIST_DIRECTORY"])
 def test_a_named_directory_that_is_none_is_an_error(project, monkeypatch, named, command, key):
     text, message = named(project)
     if key == "MNIST_DIRECTORY":
-        monkeypatch.setenv(key, text)
+        monkeypatch.setenv(key, text.replace(r"\e", "\x1b").replace(r"\n", "\n"))
     else:
         set_directory(f'"{text}"')
     result = run(command)
     assert result.exit_code == 1
     (line,) = result.output.splitlines()
     assert line.startswith(f"Error: {key}: {message}")
+    assert line.isprintable()
+    assert len(line) < 1000
     assert not list(project.glob("data/*"))
 
 
@@ -189,7 +218,7 @@ def test_the_source_of_a_known_data_set_does_not_depend_on_where_it_lies(project
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        (NAMES[0], None, f"mine: no {NAMES[0]}, also not with a dot before idx or with .gz; add it"),
+        (NAMES[0], None, f"mine: {NAMES[0]} is not there, nor with a dot before idx or with .gz; put"),
         (NAMES[3], encode_idx(np.array([0, 1, 2, 3, 4, 10], np.uint8)), f"mine/{NAMES[3]}: label 10 is not a class"),
         (NAMES[3], encode_idx(np.zeros(5, np.uint8)), f"mine/{NAMES[3]}: 5 labels for 6 images; mend the file"),
         (NAMES[2], encode_idx(np.zeros((6, 32, 32), np.uint8)), f"mine/{NAMES[2]}: its images are 32x32, not 28x28"),
@@ -209,6 +238,36 @@ def test_a_fault_in_ones_own_files_is_one_line(project, command, name, content, 
     (line,) = result.output.splitlines()
     assert line.startswith(f"Error: {message}")
     assert not list((project / "data").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "fault"),
+    [
+        (Path.mkdir, "train-images-idx3-ubyte", "train-images-idx3-ubyte is no file"),
+        (os.mkfifo, "train-images-idx3-ubyte", "train-images-idx3-ubyte is no file"),
+        (Path.mkdir, "train-images.idx3-ubyte.gz", "train-images.idx3-ubyte.gz is no file"),
+        (lambda path: path.symlink_to("absent"), NAMES[2], "train-images-idx3-ubyte is a link to nothing"),
+        (lambda path: path.symlink_to(path.name), NAMES[2], "train-images-idx3-ubyte is a link to nothing"),
+        (lambda path: path.symlink_to("."), NAMES[2], "train-images-idx3-ubyte is no file"),
+    ],
+)
+@pytest.mark.parametrize("dataset", ["custom", "mnist"])
+@pytest.mark.parametrize("command", [main, source])
+def test_what_lies_in_place_of_a_file_is_said(project, command, dataset, place, name, fault):
+    if dataset == "custom":
+        write_own(project / "mine")
+        own()
+    else:
+        fill(project / "mine")
+        set_directory("mine")
+    (project / "mine" / NAMES[2]).unlink()
+    place(project / "mine" / name)
+    result = run(command)
+    start = {"custom": "mine:", "mnist": "directory mine:"}[dataset]
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: {start} train-images-idx3-ubyte is there, but {fault}; ")
+    assert len(result.output.splitlines()) == 1
+    assert not list(project.glob("data/*"))
 
 
 @pytest.mark.parametrize("command", [main, source])

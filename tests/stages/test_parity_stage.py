@@ -38,9 +38,20 @@ def test_writes_the_comparison_and_the_curves_and_the_same_again(project):
     assert written[0][1].decode().splitlines()[0] == "letter,framework,epoch,test_error"
 
 
-def test_a_step_after_the_last_epoch_is_one_line_and_leaves_nothing(project):
+def test_steps_after_the_last_epoch_are_left_out(project):
+    set_parity(project, steps=[1, 10, 40])
+    result = CliRunner().invoke(main, [])
+    assert result.exit_code == 0, result.output
+    records = json.loads((project / "metrics/parity.json").read_text())
+    assert [list(record["logit_difference"]) for record in records.values()] == [["1"]] * 4
+
+
+def test_no_step_before_the_last_epoch_ends_is_one_line_and_leaves_nothing(project):
     set_parity(project, steps=[999])
     result = CliRunner().invoke(main, [])
-    assert result.output == "Error: parity.steps: step 999 comes after the last, 4, of parity.epochs\n"
+    assert result.output == (
+        "Error: params.yaml: parity.steps of the active profile: all come after the last step of its parity.epochs; "
+        "add a lower one, such as 1\n"
+    )
     assert result.exit_code == 1
     assert not [path for name in ("metrics", "plots") for path in (project / name).rglob("*")]

@@ -30,7 +30,7 @@ def project(tmp_path, monkeypatch):
         numbers = np.arange(count, dtype=np.uint8)
         shades = numbers + (100 if prefix == "t10k" else 0)
         write_idx(raw / f"{prefix}-images-idx3-ubyte", np.repeat(shades, 784).reshape(count, 28, 28))
-        write_idx(raw / f"{prefix}-labels-idx1-ubyte", numbers)
+        write_idx(raw / f"{prefix}-labels-idx1-ubyte", numbers % 2)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -39,9 +39,11 @@ def test_writes_the_splits_of_the_active_profile(project):
     result = CliRunner().invoke(main, [])
     assert (result.exit_code, result.output) == (0, "")
     dataset = load_dataset(project / "data/prepared")
-    assert dataset.validation.labels.tolist() == [0, 1]
-    assert dataset.train.labels.tolist() == [2, 3, 4, 5, 6, 7]
-    assert dataset.test.labels.tolist() == [0, 1, 2]  # 2 of 4 from the start of the file, 1 from its middle
+    shades = {"validation": [0, 1], "train": [2, 3, 4, 5, 6, 7], "test": [100, 101, 102]}
+    for name, expected in shades.items():  # of test, 2 of 4 from the start of the file, 1 from its middle
+        split = getattr(dataset, name)
+        assert (split.images[:, 0, 0, 0] * 255).round().tolist() == expected
+        assert split.labels.tolist() == [shade % 2 for shade in expected]
     assert sorted(path.name for path in (project / "data").iterdir()) == ["prepared", "raw"]
 
 
@@ -94,14 +96,27 @@ def test_too_few_images_name_the_key(project):
 
 def test_classes_have_the_names_of_params(project):
     path = project / "params.yaml"
-    path.write_text(path.read_text().replace("class_names: []", "class_names: [a, b, c, d, e, f, g, h]"))
+    path.write_text(path.read_text().replace("class_names: []", "class_names: [even, odd]"))
     assert CliRunner().invoke(main, []).exit_code == 0
     manifest = load_manifest(project / "data/prepared")
-    assert manifest.class_names == tuple("abcdefgh")
-    path.write_text(path.read_text().replace("f, g, h]", "f, g]"))
+    assert manifest.class_names == ("even", "odd")
+    path.write_text(path.read_text().replace("[even, odd]", "[even]"))
     result = CliRunner().invoke(main, [])
-    assert result.output == "Error: data.class_names: no name for label 7; give one to each class\n"
+    assert result.output == "Error: data.class_names: no name for label 1; give one to each class\n"
     assert load_manifest(project / "data/prepared") == manifest
+
+
+def test_training_files_sorted_by_class_are_one_line_and_leave_nothing(project):
+    path = project / "params.yaml"
+    path.write_text(path.read_text().replace("class_names: []", 'class_names: [ant, bee, "\\e[31mcat"]'))
+    write_idx(project / "data/raw/train-labels-idx1-ubyte", np.array([0, 1, 0, 1, 0, 1, 2, 2, 2], np.uint8))
+    result = CliRunner().invoke(main, [])
+    assert result.exit_code == 1
+    assert result.output == (
+        "Error: data.dataset: no validation image of class 2 (\\x1b[31mcat); shuffle both training files alike, add "
+        "images of this class to them, or use more of their images\n"
+    )
+    assert [path.name for path in (project / "data").iterdir()] == ["raw"]
 
 
 FAULTS = [
