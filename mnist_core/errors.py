@@ -2,7 +2,13 @@
 
 
 class UserError(Exception):
-    """A fault in params.yaml, an option, a file or the network. The message names the culprit and what to do."""
+    """A fault in params.yaml, an option, a file or the network. The message names the culprit and what to do.
+
+    It is one printable line, whatever text from outside it quotes.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message, limit=900))
 
 
 def printable(text: object, limit: int = 300) -> str:

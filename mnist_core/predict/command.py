@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,13 +19,14 @@ from mnist_core.files.writing import output_file
 from mnist_core.metrics import softmax
 from mnist_core.models import ALL_MODELS
 from mnist_core.networks.model_file import load_model
-from mnist_core.predict.pictures import SUFFIXES, decode, encode_png
+from mnist_core.predict.pictures import MAX_BYTES, SUFFIXES, decode, encode_png
 from mnist_core.predict.preprocessing import to_mnist
-from mnist_core.published import DIGITS, PUBLISHED, TRAINED, find_model, place_of, read_published, ten_names
+from mnist_core.published import DIGITS, PUBLISHED, find_model, is_there, place_of, read_published, ten_names
 from mnist_core.registry import build_classifier
 
 STANDARD_INPUT = "-"
 PREPARED = Path("data/prepared")
+PROJECT = ("dvc.yaml", "params.yaml", "mnist_core")  # what every checkout has; other projects of DVC have the first two
 
 
 @click.command()
@@ -45,14 +47,15 @@ def predict(files: tuple[str, ...], model: str, top: int, as_json: bool, show: P
     """Print the digit on each picture, and its probability; the class for a network that learned other things.
 
     FILE is a PNG, JPEG, BMP, GIF or WebP of one digit, a directory of such files, or - for standard input. Any size
-    and colour will do, dark on light or light on dark. A file that cannot be read gets one line, and exit code 1.
+    and colour will do, dark on light or light on dark. A file that cannot be read gets one line, and exit code 1; one
+    line counts what a directory holds besides such files.
     """
     try:
-        path, expected, classes = find_expected(model, project_directory())
+        path, expected, classes = find_expected(model, project_directory(model))
         answer = classifier_of(path, expected)
     except UserError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"Model {model} from {path}", err=True)
+    click.echo(f"Model {model} from {shown(str(path))}", err=True)
     seen: list[Array] = []
     failed = False
     for name in list_files(files):
@@ -60,10 +63,9 @@ def predict(files: tuple[str, ...], model: str, top: int, as_json: bool, show: P
             image = to_mnist(decode(read_picture(name)))
         except UserError as error:
             failed = True
-            fault = str(error).removeprefix(f"{Path(name)}: ")
-            click.echo(f"{shown(name)}: {fault}", err=True)
+            click.echo(f"{shown(name)}: {error}", err=True)
             if as_json:
-                click.echo(json.dumps({"file": name, "error": fault}))
+                click.echo(json.dumps({"file": name, "error": str(error)}))
             continue
         seen.append(image)
         probabilities = answer(image)
@@ -81,10 +83,11 @@ def predict(files: tuple[str, ...], model: str, top: int, as_json: bool, show: P
         raise SystemExit(1)
 
 
-def project_directory() -> Path:
-    """Return the current directory if it has models, else the checkout that this code lies in."""
+def project_directory(model: str) -> Path:
+    """Return the current directory if it is a checkout or has the model, else the checkout that this code lies in."""
     here = Path()
-    return here if any((here / place).is_dir() for place in (TRAINED, PUBLISHED)) else Path(__file__).parents[2]
+    is_checkout = all((here / name).exists() for name in PROJECT)
+    return here if is_checkout or is_there(model, root=here) else Path(__file__).parents[2]
 
 
 def find_expected(model: str, root: Path) -> tuple[Path, dict[str, Any], tuple[str, ...]]:
@@ -123,13 +126,29 @@ def classifier_of(path: Path, expected: dict[str, Any]) -> Callable[[Array], Arr
 
 
 def list_files(names: tuple[str, ...]) -> Iterator[str]:
-    """Yield the files: of a directory all pictures below it, by their suffixes and in order of name."""
+    """Yield the files: of a directory all pictures below it, by their suffixes and in order of name.
+
+    A line on standard error counts its other files, of whatever kind, for no list knows every format of pictures; those
+    that are hidden, or in a hidden directory, do not count. A directory without pictures is yielded itself.
+    """
     for name in names:
-        if is_directory(name):
-            found = sorted(str(path) for path in Path(name).rglob("*") if path.suffix.lower() in SUFFIXES)
-            yield from found or [name]
-        else:
+        if not is_directory(name):
             yield name
+            continue
+        below = [path for path in sorted(Path(name).rglob("*"), key=str) if not is_directory(str(path))]
+        pictures = [path for path in below if path.suffix.lower() in SUFFIXES]
+        others = [path for path in below if path.suffix.lower() not in SUFFIXES and not is_hidden(path, name)]
+        if pictures and others:
+            count = "1 file of another kind" if len(others) == 1 else f"{len(others)} files of other kinds"
+            click.echo(f"{shown(name)}: {count} left out", err=True)
+        yield from map(str, pictures)
+        if not pictures:
+            yield name
+
+
+def is_hidden(path: Path, directory: str) -> bool:
+    """Return whether a file, or a directory between it and the one that the user named, starts with a dot."""
+    return any(part.startswith(".") for part in path.relative_to(directory).parts)
 
 
 def is_directory(name: str) -> bool:
@@ -138,14 +157,26 @@ def is_directory(name: str) -> bool:
 
 
 def read_picture(name: str) -> bytes:
-    """Return the bytes of a file, or of standard input for "-"; UserError if it is missing or unreadable."""
+    """Return the bytes of a file, or of standard input for "-"; of what is too large, one byte more than is decoded.
+
+    Raises:
+        UserError: it is missing, unreadable, a directory, or a device or pipe, which may never come to an end. The
+            message does not name the file.
+    """
     path = Path(name)
     if is_directory(name):
-        raise UserError(f"{name}: no picture in this directory; names must end in {', '.join(SUFFIXES)}")
-    with reading(path, "a picture", "check the name"):
-        if name != STANDARD_INPUT:
-            return path.read_bytes()
-        return sys.stdin.buffer.read() if sys.stdin else b""  # None where a shell has closed it
+        raise UserError(f"no picture in this directory; names must end in {', '.join(SUFFIXES)}")
+    try:
+        if name == STANDARD_INPUT:
+            return sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin else b""  # None where a shell has closed it
+        if not stat.S_ISREG(path.stat().st_mode):  # asked before it is opened: that alone waits for a pipe's other end
+            raise UserError("not a regular file; redirect a device or a pipe to standard input and give -")
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise UserError("no such file; check the name") from error
+    except OSError as error:
+        raise UserError(f"cannot be read ({error.strerror}); check the name") from error
 
 
 def shown(name: str) -> str:

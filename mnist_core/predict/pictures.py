@@ -13,6 +13,7 @@ from mnist_core.errors import UserError, printable
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 
+MAX_BYTES = 256 << 20  # of a file: about as much as the largest picture that Pillow decodes holds, of 89 million pixels
 _LONGEST_SIDE = 1024  # pixels; a photograph is reduced by a whole number before more is done with it
 
 
@@ -22,6 +23,8 @@ def decode(content: bytes) -> Array:
     Raises:
         UserError: it is none of the five formats, is damaged, or is so large that it must be meant to fill memory.
     """
+    if len(content) > MAX_BYTES:
+        raise UserError(f"refused: more than {MAX_BYTES >> 20} MB")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on broken metadata

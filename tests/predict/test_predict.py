@@ -274,8 +274,28 @@ def test_files_directories_and_standard_input(project):
     result = invoke("in", "in/b.png", "-", "--top", "2", input=(project / "in/b.png").read_bytes())
     names = ["in/a.PNG", "in/b.png", "in/b.png", "-"]
     assert result.stdout.splitlines() == [f"{name}: 4 (23.2 %), 0 (8.5 %)" for name in names]
-    assert result.stderr == "Model 2d from data/models/2d/seed_1.npz\n"
+    assert result.stderr == "Model 2d from data/models/2d/seed_1.npz\nin: 1 file of another kind left out\n"
     assert result.exit_code == 0
+
+
+def test_a_directorys_other_files_are_counted_and_those_that_are_hidden_are_not(project):
+    for name in ("q.heic", "below/seven.tiff", ".DS_Store", ".git/config", "below/.x/y.txt", "below/d.png/c.png"):
+        (project / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / "in" / name).write_bytes((project / "in/b.png").read_bytes())
+    result = invoke("in/")
+    names = ["in/a.PNG", "in/b.png", "in/below/d.png/c.png"]  # not the directory d.png itself
+    assert [line.split(": ")[0] for line in result.stdout.splitlines()] == names
+    assert result.stderr.splitlines()[1:] == ["in/: 3 files of other kinds left out"]
+    assert result.exit_code == 0
+
+
+def test_a_directory_without_pictures_is_one_line(project):
+    (project / "none").mkdir()
+    (project / "none/q.heic").touch()
+    result = invoke("none/")
+    fault = "none/: no picture in this directory; names must end in .png, .jpg, .jpeg, .bmp, .gif, .webp"
+    assert result.stderr.splitlines()[1:] == [fault]
+    assert result.exit_code == 1
 
 
 def test_json_and_what_the_network_saw(project):
@@ -309,13 +329,15 @@ def test_a_name_that_no_system_call_takes_does_not_stop_the_others(project):
         "./missing.png",
     ]
     assert faults[0].endswith(": cannot be read (File name too long); check the name")
-    assert faults[-1] == "./missing.png: no such file; check the name"
+    for fault in faults[2:]:
+        assert fault.endswith(".png: no such file; check the name")
+        assert fault.count(".png") == 1
     assert result.exit_code == 1
 
 
 def test_a_directory_that_one_may_not_search_does_not_stop_the_others(project, monkeypatch):
     """Root may search every directory, so the system's answer is made up."""
-    stat, read_bytes = os.stat, Path.read_bytes
+    stat = os.stat
 
     def refuse(path, **options):
         if "closed" in str(path):
@@ -323,7 +345,6 @@ def test_a_directory_that_one_may_not_search_does_not_stop_the_others(project, m
         return stat(path, **options)
 
     monkeypatch.setattr(os, "stat", refuse)
-    monkeypatch.setattr(Path, "read_bytes", lambda path: refuse(path) and read_bytes(path))
     result = invoke("closed/a.png", "in/b.png")
     assert result.stdout == "in/b.png: 4 (23.2 %)\n"
     assert result.stderr.endswith("\nclosed/a.png: cannot be read (Permission denied); check the name\n")
@@ -343,9 +364,31 @@ def test_published_models_serve_where_nothing_was_trained(project):
     changed = invoke("in/b.png")
     assert changed.exit_code == 1
     assert changed.output.startswith("Error: data/published/2d.npz: not the file that published.json describes")
+    for name in ("dvc.yaml", "params.yaml", "mnist_core"):
+        (project / name).touch()
     assert invoke("in/b.png", "--model", "2a").output.startswith(
         "Error: 2a: no model in data/models nor data/published"
     )
+
+
+@pytest.mark.parametrize("others", [["data/models/theirs"], ["data/published/x", "dvc.yaml/x", "params.yaml/x"]])
+def test_the_installed_project_serves_where_the_models_are_somebody_elses(tmp_path, monkeypatch, others):
+    if not (ROOT / PUBLISHED).is_dir():
+        pytest.skip("no published models: run the pipeline")
+    for name in others:
+        (tmp_path / name).mkdir(parents=True)
+    Image.fromarray(255 - seven()).save(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    result = invoke("a.png", "--model", "2d_tuned")
+    assert result.stderr.startswith(f"Model 2d_tuned from {ROOT}/data/")
+    assert result.stdout.startswith("a.png: 7 (")
+    assert result.exit_code == 0
+
+
+def test_what_a_models_file_says_is_one_line(project):
+    save_fours(project, model="2a\n\x1b[31m")
+    _, fault = invoke("in/b.png").output.split(": it is a network of another ")
+    assert fault == "model (2a \\x1b[31m, not 2d); train it again (dvc repro)\n"
 
 
 @pytest.mark.parametrize("change", [{"model": "2a"}, {"seed": 7}, {"data_sha256": "0" * 64}])
@@ -382,6 +425,51 @@ def test_other_classes_are_called_by_their_names(project, published):
 def test_an_output_without_a_class_is_called_by_its_number_and_a_name_is_one_line(project):
     publish(project, classes=["first\nline", "b"])
     assert invoke("in/b.png", "--top", "2").stdout == "in/b.png: 4 (23.2 %), first\\nline (8.5 %)\n"
+
+
+def run(*arguments, shell='exec "$@"', variables=(), **options):
+    """Run the command in an interpreter of its own, by a shell that may redirect its output."""
+    command = ["sh", "-c", shell, "sh", sys.executable, "-m", "mnist_core", "predict", *arguments]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], **dict(variables)}
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 120, **options}
+    return subprocess.run(command, env=environment, text=True, check=False, **options)
+
+
+def test_what_never_ends_or_fills_memory_is_refused_and_the_others_get_their_answer(project):
+    os.mkfifo(project / "pipe.png")
+    with (project / "large.png").open("wb") as file:
+        file.truncate(20 << 30)  # takes no room on the disk
+    with Path("/dev/zero").open("rb") as zero:
+        arguments = ["/dev/zero", "pipe.png", "large.png", "-", "in/b.png"]
+        result = run(*arguments, shell='ulimit -v 8000000; exec "$@"', stdin=zero)
+    device = "not a regular file; redirect a device or a pipe to standard input and give -"
+    assert result.stderr.splitlines()[1:] == [
+        f"/dev/zero: {device}",
+        f"pipe.png: {device}",
+        "large.png: refused: more than 256 MB",
+        "-: refused: more than 256 MB",
+    ]
+    assert result.stdout == "in/b.png: 4 (23.2 %)\n"
+    assert result.returncode == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+@pytest.mark.parametrize("arguments", [["in/b.png", "in/b.png"], ["in/b.png", "--json"], ["--help"]])
+@pytest.mark.parametrize("variables", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])
+def test_a_full_standard_output_is_one_line(project, arguments, variables):
+    result = run(*arguments, shell='exec "$@" > /dev/full', variables=variables)
+    lines = [line for line in result.stderr.splitlines() if not line.startswith("Model 2d from ")]
+    assert lines == ["standard output: cannot be written (No space left on device)"]
+    assert result.returncode == 1
+
+
+def test_a_closed_pipe_is_no_word(project):
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = run("in/b.png", "in/b.png", stdout=writer)
+    os.close(writer)
+    assert result.stderr == "Model 2d from data/models/2d/seed_1.npz\n"
+    assert result.returncode == 1
 
 
 def test_it_runs_without_tensorflow(project):
