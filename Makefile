@@ -1,5 +1,6 @@
 # Every target that needs Python first makes the environment from the hashed lock file. `make help` lists them.
 PYTHON ?= python3
+FROM := HEAD
 VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -41,7 +42,7 @@ lint: $(READY) ## check style and types
 	mypy
 
 evaluate: $(READY) ## load the trained or else the published models and print their errors (MODEL=1d for one)
-	dvc repro --quiet prepare
+	dvc repro prepare > /dev/null
 	python -m stages.evaluate --print-only $(if $(MODEL),--model $(MODEL))
 
 plots: $(READY) ## write dvc_plots/index.html, which draws without internet
@@ -50,16 +51,19 @@ plots: $(READY) ## write dvc_plots/index.html, which draws without internet
 experiments: $(READY) ## test errors and parameters that differ between the experiments, in a table
 	dvc exp show --only-changed --drop '(?!Experiment|..\.test_error$$|architectures|profile|data\.|fast)'
 
-restore: $(READY) ## back to the committed results, whatever was run or changed in the pipeline's files
-	git checkout HEAD -- $$(git ls-tree --name-only HEAD params.yaml dvc.lock metrics plots data/published)
+# First a command that stops where a stage runs: `dvc checkout` does not. What else it says, as of params.yaml, is no matter.
+# Nor are the last one's warnings, a line for every output that the restored dvc.lock lacks.
+restore: $(READY) ## back to the committed results, whatever was run or changed; FROM=<commit>: to those of another
+	@! dvc status 2>&1 > /dev/null | grep -A 1 -e 'acquire lock' -e 'blocked by' >&2
+	git restore --source=$(FROM) --staged --worktree -- $$(git ls-tree --name-only $(FROM) params.yaml dvc.lock metrics plots data/published)
 	git clean --quiet --force -d -- metrics plots data/published
-	dvc checkout --quiet --force --allow-missing
+	! dvc checkout --force --allow-missing 2>&1 > /dev/null | grep -A 1 ERROR >&2
 
 verify: $(READY) ## run the quick profile in a copy; say for each stage whether its bytes are the same again
 	python -m tools.verify
 
 faults: $(READY) ## try all faults and hostile files of tests/faults, for half an hour, and print a table of them
-	python -m pytest tests/faults --all-faults --numprocesses 2 --dist loadgroup
+	python -m pytest tests/faults --all-faults --numprocesses 2 --dist worksteal
 
 doctor: ## say in one line each what this machine has and lacks
 	$(PYTHON) -m tools.doctor
@@ -67,7 +71,7 @@ doctor: ## say in one line each what this machine has and lacks
 bench: $(READY) ## time an epoch of ours beside Keras, PyTorch and scikit-learn; about ten minutes on an idle machine
 	python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-bench.lock
 	python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps 'torch==2.13.0+cpu' typing_extensions sympy mpmath networkx filelock fsspec || echo "pip finds no PyTorch for processors alone, which is on an index of its own (PIP_EXTRA_INDEX_URL); it is left out"
-	dvc repro --quiet prepare || echo "MNIST cannot be had here; random images instead"
+	dvc repro prepare > /dev/null || { echo "python -m benchmarks takes the images in data/prepared, or random ones where there are none"; false; }
 	python -m benchmarks
 
 lock: $(READY) ## pin the newest versions that pyproject.toml allows

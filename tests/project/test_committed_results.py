@@ -1,13 +1,19 @@
 """The committed results of the paper profile keep what the project promises."""
 
+import io
 import json
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from benchmarks.document import replace_section, section
+from mnist_core.draw.page import build_page
+from mnist_core.export.onnx_file import onnx_bytes
 from mnist_core.models import ALL_MODELS, MODELS, tuned
+from mnist_core.networks.model_file import load_model
+from mnist_core.published import read_published, sha256
 
 ROOT = Path(__file__).parents[2]
 LARGEST_TEST_ERROR = {"a": 7.8, "b": 2.3, "c": 2.2, "d": 1.25}  # percent, mean over the seeds
@@ -78,3 +84,29 @@ def test_the_page_of_the_benchmark_shows_the_committed_results(committed):
     ).stdout.split()
     results = [json.loads(committed(f"benchmarks/results/{name}")) for name in sorted(names)]
     assert replace_section(page, section(results)) == page
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A directory with the committed data/published."""
+    directory = tmp_path_factory.mktemp("published")
+    archive = subprocess.run(["git", "archive", "HEAD", "data/published"], cwd=ROOT, capture_output=True, check=True)
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
+        files.extractall(directory, filter="data")
+    return directory / "data/published"
+
+
+def test_every_published_file_is_of_the_model_on_record(published):
+    record = read_published(published)
+    assert set(MODELS) <= set(record) <= set(ALL_MODELS)
+    names = {f"{model}.{suffix}" for model in record for suffix in ("npz", "onnx")}
+    assert {path.name for path in published.iterdir()} == names | {"published.json"}
+    for model, known in record.items():
+        path = published / f"{model}.npz"
+        assert sha256(path) == known.sha256
+        network = load_model(path, {"model": model, "seed": known.seed})
+        assert path.with_suffix(".onnx").read_bytes() == onnx_bytes(*network)
+
+
+def test_the_page_to_draw_on_has_the_published_models(committed, published):
+    assert committed("plots/draw.html") == build_page(published)

@@ -36,8 +36,7 @@ def run(directory, command, *, code=0):
     environment |= {"PATH": f"{Path(sys.executable).parent}:{environment['PATH']}", "DVC_NO_ANALYTICS": "1"}
     environment |= {"STAGES_RUN": str(directory.parent / "stages_run.txt"), "COLUMNS": "80"}
     if command.startswith("make "):
-        recipe = (ROOT / "Makefile").read_text().split(f"\n{command.removeprefix('make ')}:")[1].split("\n\n")[0]
-        command = " && ".join(line.strip().replace("$$", "$") for line in recipe.splitlines()[1:])
+        command = f"make --silent --file '{ROOT}/Makefile' READY= {command.removeprefix('make ')}"
     with tempfile.TemporaryFile("w+") as output:  # no pipe: the queue's workers would hold it open
         result = subprocess.run(["sh", "-c", command], cwd=directory, env=environment, stdout=output, stderr=output)
         output.seek(0)
