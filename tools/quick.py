@@ -4,8 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain, takewhile
 from pathlib import Path
 
 import click
@@ -21,37 +23,41 @@ TABLE = "metrics/error_table.md"
 LOCK = "dvc.lock"
 CODE = ("mnist_core", "stages")
 DVC_CONFIG = ".dvc/config.local"
+OF_NO_MODEL = ("gradcheck", "parity")
 
 
 @click.command(cls=StageCommand)
 def main() -> None:
-    """Run the pipeline on a slice of the images; the workspace stays as it is."""
+    """Run the pipeline on a slice of the images; the workspace stays as it is. What did not change is not run again."""
     reference = run_quick(NAME)
     click.echo(f"\nThe committed results:\n\n{output('git', 'show', f'HEAD:{TABLE}')}")
     click.echo(f"This run, on a slice of the images:\n\n{output('git', 'show', f'{reference}:{TABLE}')}")
     click.echo(
-        f"It is the experiment {NAME}. `dvc exp apply {NAME}` brings its files here, though DVC complains that the"
-        " tuned models, which it does not train, are missing; `make restore` goes back."
+        f"It is the experiment {NAME}. `make restore FROM={reference}` brings its files here, `make restore` goes back."
     )
 
 
-def run_quick(name: str) -> str:
+def run_quick(name: str, *, force: bool = False) -> str:
     """Run the quick profile in a copy of the project and return git's reference to the experiment.
 
     The stages are `quick_stages`. `dvc exp run --temp` would do so too, but it stashes the user's changes for a while,
-    and writes all of the committed dvc.lock, both protocols in the paper profile, after every stage.
+    writes all of the committed dvc.lock, both protocols in the paper profile, after every stage, and runs one stage at
+    a time: half of a short run is the start of one process after the other.
+
+    Args:
+        name: of the experiment.
+        force: run also what DVC's cache of runs has.
 
     Raises:
         UserError: the run failed.
     """
     with scratch_directory() as directory:
         copy_project(directory)
-        command = [sys.executable, "-m", "dvc", "repro", "--force", "--single-item", *quick_stages()]
         environment = _environment()  # now: Dask leaves here what it tells the workers, one thread each
         with workers_for_all(directory) as more:
-            failed = subprocess.run(command, check=False, cwd=directory, env=environment | more).returncode
-        if failed:
-            raise UserError(f"{name}: the run failed, as said above; the workspace is as it was")
+            for lanes in side_by_side(quick_stages()):
+                if not _repro(lanes, directory, environment | more, force=force):
+                    raise UserError(f"{name}: the run failed, as said above; the workspace is as it was")
         # What DVC takes for an experiment of a commit. Code that git does not know here stays unknown to it.
         output("git", "add", "--all", "--", ".", *(f":!{place}" for place in CODE), directory=directory)
         head = output("git", "rev-parse", "HEAD", directory=directory).strip()
@@ -91,6 +97,42 @@ def _take_quick_profile(path: Path) -> None:
     params = yaml.load(path)
     params["profile"] = "quick"
     yaml.dump(params, path)
+
+
+def side_by_side(stages: Sequence[str]) -> list[list[list[str]]]:
+    """Return what runs when: lanes of stages that run side by side, then further lanes once all of these are done.
+
+    Models 1x and 2x, of TensorFlow and NumPy, do not wait for each other, nor does `OF_NO_MODEL` for any of them.
+
+    Args:
+        stages: in an order in which they can run; what stands before the first model's is needed by all.
+    """
+    first = list(takewhile(lambda stage: "@" not in stage, stages))
+    lanes = [[stage for stage in stages if f"@{number}" in stage] for number in (1, 2)]
+    lanes.append([stage for stage in stages if stage in OF_NO_MODEL])
+    return [[first], lanes, [[stage for stage in stages if stage not in chain(first, *lanes)]]]
+
+
+def _repro(lanes: Sequence[Sequence[str]], directory: Path, environment: Mapping[str, str], *, force: bool) -> bool:
+    """Run the stages of every lane one after the other; return whether all went well. One that fails ends all."""
+    command = [
+        sys.executable,
+        "-m",
+        "dvc",
+        "--wait-for-lock",
+        "repro",
+        "--single-item",
+        *(["--force"] if force else []),
+    ]
+    running = [subprocess.Popen([*command, *lane], cwd=directory, env=environment) for lane in lanes if lane]
+    try:
+        while not any(codes := [process.poll() for process in running]) and None in codes:
+            time.sleep(0.1)
+    finally:
+        for process in running:
+            process.terminate()  # a stage ends with its parent
+            process.wait()
+    return all(process.returncode == 0 for process in running)
 
 
 def quick_stages() -> list[str]:

@@ -60,7 +60,7 @@ def changed_outputs(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 
 
 def _run() -> dict[str, Any]:
-    reference = run_quick(NAME)
+    reference = run_quick(NAME, force=True)
     with scratch_directory() as directory:
         write_text(directory / LOCK, output("git", "show", f"{reference}:{LOCK}"))
         stages = _stages(directory / LOCK)

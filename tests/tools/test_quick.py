@@ -9,7 +9,7 @@ import pytest
 
 from mnist_core.errors import UserError
 from tests.projects import ROOT, commit, make_repository, run
-from tools.quick import copy_project, workers_for_all
+from tools.quick import copy_project, quick_stages, side_by_side, workers_for_all
 
 PIPELINE = """
 stages:
@@ -86,6 +86,42 @@ def test_the_run_is_an_experiment_of_ours_and_the_workspace_stays_as_it_is(proje
     run(project, "git", "stash", "--quiet")
     run(project, "dvc", "exp", "apply", "name")
     assert (project / "cached.txt").read_text() == "changed \n"  # its cache is ours
+
+
+MODELS = """
+stages:
+  prepare: {cmd: echo 1 > data.txt, outs: [data.txt]}
+  search:
+    foreach: [1a, 2a]
+    do:
+      cmd: 'touch ../${item}; for i in $(seq 300); do [ -e ../1a ] && [ -e ../2a ] && exit; sleep 0.1; done; exit 1'
+      deps: [data.txt]
+  gradcheck: {cmd: echo 1 > checked.txt, outs: [checked.txt]}
+  table: {cmd: cat data.txt checked.txt > table.txt, outs: [table.txt: {cache: false}]}
+"""
+
+
+def test_the_models_of_the_two_frameworks_run_side_by_side(project):
+    """Here each waits for the other."""
+    (project / "dvc.yaml").write_text(MODELS)
+    assert side_by_side(quick_stages()) == [[["prepare"]], [["search@1a"], ["search@2a"], ["gradcheck"]], [["table"]]]
+    result = run(project, "env", f"PYTHONPATH={ROOT}", sys.executable, "-c", RUN_QUICK)
+    assert run(project, "git", "show", f"{result.stdout.splitlines()[-1]}:table.txt").stdout == "1\n1\n"
+
+
+def test_a_model_that_fails_ends_the_others(project):
+    (project / "dvc.yaml").write_text(MODELS.replace("'touch", "'[ ${item} = 1a ] || exit 1; touch"))
+    result = run(project, "env", f"PYTHONPATH={ROOT}", sys.executable, "-c", RUN_QUICK, check=False)
+    assert result.stderr.splitlines()[-1].endswith("name: the run failed, as said above; the workspace is as it was")
+
+
+def test_what_did_not_change_is_not_run_again_unless_it_must(project):
+    program = "from tools.quick import run_quick; run_quick('name'); print('again'); run_quick('name'"
+    counted = PIPELINE.replace("cp copy.txt cached.txt", "echo counted; cp copy.txt cached.txt")
+    (project / "dvc.yaml").write_text(counted)
+    for force, times in ((")", 0), (", force=True)", 1)):
+        result = run(project, "env", f"PYTHONPATH={ROOT}", sys.executable, "-c", program + force)
+        assert result.stdout.partition("again")[2].splitlines().count("counted") == times
 
 
 def test_a_run_that_fails_leaves_no_experiment(project):
