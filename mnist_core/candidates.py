@@ -22,6 +22,8 @@ Schedule: TypeAlias = Literal["constant", "cosine"]
 
 CHOICES = ("batch_size", "momentum", "weight_decay", "schedule", "shift")
 """Hyperparameters that the tuned protocol picks from lists; the learning rate comes from a range."""
+HYPERPARAMETERS = "hyperparameters.json"
+"""Beside the files of a trained model: its `Choice`."""
 MAX_SHIFT = 4  # pixels; the digits of MNIST have about so many black ones around them
 
 

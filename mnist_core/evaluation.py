@@ -1,8 +1,9 @@
 """Loads saved models from disk and scores them, with the framework that trained them. Reports; chooses nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,6 @@ from mnist_core.arrays import NUM_CLASSES, Array
 from mnist_core.data.dataset import Dataset, Split
 from mnist_core.metrics import confusion_matrix, error_rate, mean_and_std, percent, softmax
 from mnist_core.models import framework_and_letter
-from mnist_core.networks.architectures import Architecture
 from mnist_core.networks.classifier import Classifier
 from mnist_core.networks.model_file import load_model
 from mnist_core.registry import build_classifier
@@ -27,22 +27,19 @@ class Evaluation:
     test_logits: Array
 
 
-def evaluate_model(path: Path, dataset: Dataset, *, model: str, seed: int, architecture: Architecture) -> Evaluation:
+def evaluate_model(path: Path, dataset: Dataset, expected: Mapping[str, Any]) -> Evaluation:
     """Score one saved model.
 
     Args:
         path: its file.
         dataset: the data that it learned from.
-        model: its name in the report, such as "2d".
-        seed: that it was trained with.
-        architecture: its layers.
+        expected: "model", its name in the report, such as "2d", and what else it must be; see `load_model`.
 
     Raises:
         UserError: the file is missing or damaged, or holds another model or one of other data.
     """
-    expected = {"model": model, "seed": seed, "architecture": architecture, "data_sha256": dataset.sha256}
-    architecture, weights = load_model(path, expected)
-    classifier = build_classifier(framework_and_letter(model)[0], architecture, weights)
+    architecture, weights = load_model(path, {**expected, "data_sha256": dataset.sha256})
+    classifier = build_classifier(framework_and_letter(expected["model"])[0], architecture, weights)
     test_logits = classifier.predict_logits(dataset.test.images)
     return Evaluation(
         _error(classifier, dataset.train),

@@ -6,15 +6,16 @@ The first comes from the pipeline and is not in git; the second is, so that a cl
 import hashlib
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from mnist_core.arrays import NUM_CLASSES
+from mnist_core.candidates import HYPERPARAMETERS, read_choice
 from mnist_core.errors import UserError
 from mnist_core.files.reading import Record, read_record, reading
 
-TRAINED = Path("data/models")  # <model>/seed_<seed>.npz
+TRAINED = Path("data/models")  # <model>/seed_<seed>.npz, hyperparameters.json
 PUBLISHED = Path("data/published")  # <model>.npz and .onnx
 RECORD = "published.json"
 DIGITS = tuple("0123456789")
@@ -29,6 +30,11 @@ class PublishedModel(Record):
     learning_rate: PositiveFloat
     epochs: PositiveInt
     classes: Annotated[tuple[str, ...], Field(strict=False, min_length=1, max_length=NUM_CLASSES)] = DIGITS
+
+    @property
+    def learned_with(self) -> dict[str, Any]:
+        """What the file must say of its training, for `load_model`."""
+        return self.model_dump(include={"seed", "learning_rate", "epochs"})
 
 
 def find_model(model: str, seed: int | None = None, *, root: Path = Path()) -> Path:
@@ -83,6 +89,18 @@ def seeds_of(model: str, seeds: list[int] | tuple[int, ...], *, root: Path = Pat
     if record is None:
         raise UserError(f"{model}: no model in {root / TRAINED} nor {root / PUBLISHED}; train it (dvc repro)")
     return [record.seed]
+
+
+def learned_with(model: str, *, root: Path = Path()) -> dict[str, Any]:
+    """Return what is on record of how the files of `find_model` were trained, for `load_model`.
+
+    Raises:
+        UserError: the record is missing or damaged, or about another model.
+    """
+    trained = root / TRAINED / model
+    if trained.is_dir():
+        return read_choice(trained / HYPERPARAMETERS, model).hyperparameters.model_dump(exclude_none=True)
+    return read_published(root / PUBLISHED)[model].learned_with
 
 
 def read_published(directory: Path) -> dict[str, PublishedModel]:

@@ -5,6 +5,8 @@ import signal
 import sys
 from typing import NoReturn
 
+PARENT = os.getppid()  # now, before the libraries are imported: it may be gone when they are
+
 
 def interrupted() -> str:
     """Return what Ctrl-C makes a stage say."""

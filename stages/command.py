@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from mnist_core.errors import UserError
-from stages import end_at_once, interrupted
+from mnist_core.errors import UserError, printable
+from stages import PARENT, end_at_once, interrupted
 
 PARAMS = Path("params.yaml")
 SOURCE = Path("data/source.json")
@@ -23,8 +23,6 @@ PREDICTIONS = Path("data/predictions")  # <model>.npz
 SCORES = Path("data/scores")  # <model>.json
 METRICS = Path("metrics")
 PLOTS = Path("plots")
-HYPERPARAMETERS = "hyperparameters.json"
-
 
 CHECKPOINTS = Path(".dvc/tmp/mnist")  # <stage>-<model>/, while that stage runs or after it was killed
 
@@ -42,12 +40,12 @@ class StageCommand(click.Command):
         try:
             return super().make_context(info_name, args, parent, **extra)
         except click.UsageError as error:
-            raise click.ClickException(" ".join(error.format_message().split())) from error
+            raise click.ClickException(printable(error.format_message())) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the stage."""
         if "DVC_STAGE" in os.environ:  # set by DVC; a stage run by hand may outlive its shell
-            threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+            threading.Thread(target=_end_with_parent, args=(PARENT,), daemon=True).start()
         ends_at_once = signal.getsignal(signal.SIGINT) is end_at_once
         try:
             if ends_at_once:

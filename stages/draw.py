@@ -11,9 +11,8 @@ from stages.command import PLOTS, StageCommand
 @click.command(cls=StageCommand)
 def main() -> None:
     """Write plots/draw.html from data/published."""
-    page = build_page(PUBLISHED)
     with output_file(PLOTS / "draw.html") as path:
-        write_text(path, page)
+        write_text(path, build_page(PUBLISHED))
 
 
 if __name__ == "__main__":

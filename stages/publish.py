@@ -4,7 +4,7 @@ import shutil
 
 import click
 
-from mnist_core.candidates import read_choice
+from mnist_core.candidates import HYPERPARAMETERS, Percent, read_choice
 from mnist_core.data.dataset import load_manifest
 from mnist_core.export.onnx_file import onnx_bytes
 from mnist_core.files.reading import read_csv
@@ -13,7 +13,7 @@ from mnist_core.models import MODELS, TUNED
 from mnist_core.networks.model_file import load_model
 from mnist_core.params import load_params
 from mnist_core.published import PUBLISHED, RECORD, PublishedModel, sha256
-from stages.command import HYPERPARAMETERS, MODEL_FILES, PARAMS, PREPARED, StageCommand
+from stages.command import MODEL_FILES, PARAMS, PREPARED, StageCommand
 
 
 @click.command(cls=StageCommand)
@@ -26,13 +26,18 @@ def main() -> None:
     with output_directory(PUBLISHED) as directory:
         for model in [*MODELS, *(name for name in TUNED if (MODEL_FILES / name).is_dir())]:
             trained, published = MODEL_FILES / model, directory / f"{model}.npz"
-            architecture = params.architecture(model)
-            expected = {"model": model, "seed": seed, "architecture": architecture, "data_sha256": data_sha256}
+            choice = read_choice(trained / HYPERPARAMETERS, model)
+            expected = {
+                **choice.hyperparameters.model_dump(exclude_none=True),
+                "model": model,
+                "seed": seed,
+                "architecture": params.architecture(model),
+                "data_sha256": data_sha256,
+            }
             network = load_model(trained / f"seed_{seed}.npz", expected)
             write_bytes(published.with_suffix(".onnx"), onnx_bytes(*network))
             shutil.copyfile(trained / f"seed_{seed}.npz", published)
-            choice = read_choice(trained / HYPERPARAMETERS, model)
-            errors = read_csv(trained / f"seed_{seed}.csv", ("test_error",))["test_error"]
+            errors = read_csv(trained / f"seed_{seed}.csv", {"test_error": Percent})["test_error"]
             record[model] = PublishedModel(
                 sha256=sha256(published),
                 test_error=float(errors.iloc[-1]),

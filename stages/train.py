@@ -6,7 +6,7 @@ from math import prod
 import click
 from tqdm import tqdm
 
-from mnist_core.candidates import Choice, FailedCandidate, read_search
+from mnist_core.candidates import HYPERPARAMETERS, Choice, FailedCandidate, read_search
 from mnist_core.data.dataset import load_manifest
 from mnist_core.export.keras_file import keras_bytes
 from mnist_core.files.writing import output_directory, output_file, write_bytes, write_csv, write_json
@@ -19,7 +19,7 @@ from mnist_core.training.cluster import open_cluster
 from mnist_core.training.history import EpochRecord, curves_frame, history_frame
 from mnist_core.training.jobs import Cluster
 from mnist_core.training.run import TrainingSetup, TrainingState
-from stages.command import CHECKPOINTS, HYPERPARAMETERS, MODEL_FILES, PARAMS, PLOTS, SEARCH, StageCommand
+from stages.command import CHECKPOINTS, MODEL_FILES, PARAMS, PLOTS, SEARCH, StageCommand
 from stages.training import cluster_options, model_option, training_setup
 
 _BYTES_PER_WEIGHT = 12  # float32 in the .npz, the .keras and the checkpoint

@@ -37,7 +37,7 @@ def saved(tmp_path, dataset):
 
 @pytest.mark.parametrize("model", ["1a", "2a"])
 def test_a_model_that_always_says_four(model, dataset, saved):
-    evaluation = evaluate_model(saved(model), dataset, model=model, seed=1, architecture=LINEAR)
+    evaluation = evaluate_model(saved(model), dataset, {"model": model, "seed": 1, "architecture": LINEAR})
     errors = (evaluation.train_error, evaluation.final_validation_error, evaluation.test_error)
     assert errors == (0.9, 0.9, 0.9)  # the classes are equally frequent
     np.testing.assert_array_equal(evaluation.test_logits, np.tile(ALWAYS_FOUR["dense_1.bias"], (40, 1)))
@@ -50,17 +50,18 @@ def test_a_model_that_always_says_four(model, dataset, saved):
         ({"model": "1a"}, r"another model \(2a, not 1a\)"),
         ({"seed": 2}, r"another seed \(1, not 2\)"),
         ({"architecture": (Dense(5, "relu"), Dense(10))}, "another architecture"),
+        ({"learning_rate": 0.01}, r"another learning_rate \(0.1, not 0.01\)"),
     ],
 )
 def test_a_model_under_the_name_of_another_is_not_scored(changes, message, dataset, saved):
     asked = {"model": "2a", "seed": 1, "architecture": LINEAR} | changes
     with pytest.raises(UserError, match=rf"seed_1\.npz: it is a network of {message}"):
-        evaluate_model(saved("2a"), dataset, **asked)
+        evaluate_model(saved("2a"), dataset, asked)
 
 
 def test_a_model_that_learned_from_other_data_is_not_scored(dataset, saved):
     with pytest.raises(UserError, match="another data_sha256"):
-        evaluate_model(saved("2a"), replace(dataset, sha256="0"), model="2a", seed=1, architecture=LINEAR)
+        evaluate_model(saved("2a"), replace(dataset, sha256="0"), {"model": "2a"})
 
 
 def example(train_error, logits):

@@ -46,7 +46,7 @@ def build_page(published: Path) -> str:
         path = published / f"{name}.npz"
         if sha256(path) != record.sha256:
             raise UserError(f"{path}: not the file that {RECORD} describes; {REMEDY}")
-        architecture, weights = load_model(path, {"model": name, "seed": record.seed})
+        architecture, weights = load_model(path, {"model": name, **record.learned_with})
         models.append(
             {
                 "name": name,

@@ -48,6 +48,8 @@ def _keras_model(architecture: Architecture, input_shape: Shape) -> "keras.Seque
     # isort: split
     import keras
 
+    keras.config.set_floatx("float32")  # whatever ~/.keras/keras.json says
+    keras.config.set_image_data_format("channels_last")
     layers = [keras.Input(input_shape, name="images"), keras.layers.Rescaling(1 / 255, name="rescaling")]
     for step in operations(architecture, input_shape):
         if isinstance(step, Convolution):

@@ -104,6 +104,8 @@ def scratch_directory() -> Iterator[Path]:
 
 @contextmanager
 def _beside(path: Path, size: int = 0) -> Iterator[Path]:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise UserError(f"{path}: a device or a pipe, which a file would replace; name another place")
     with _writing(path):  # whatever the reason
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path)
@@ -114,7 +116,12 @@ def _beside(path: Path, size: int = 0) -> Iterator[Path]:
         if (free := shutil.disk_usage(parent).free) < size:
             needed, free_size = (tqdm.format_sizeof(number, "B") for number in (size, free))
             raise OSError(errno.ENOSPC, f"{needed} needed, {free_size} free")
-        yield Path(parent) / path.name
+        try:
+            yield Path(parent) / path.name
+        except FileNotFoundError as error:
+            if Path(parent).exists():
+                raise
+            raise UserError(f"{path}: what was being written beside it is gone; run again") from error
 
 
 _used_here: set[Path] = set()  # directories beside outputs, of this process
@@ -130,8 +137,8 @@ def _in_use(directory: str) -> Iterator[None]:
         _used_here.discard(path)
 
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-"""What cannot be a fault of the program that writes: the disk, the quota or the size limit of files is used up."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""What cannot be a fault of the program that writes: disk, quota or size limit are used up, or the disk fails."""
 
 
 @contextmanager

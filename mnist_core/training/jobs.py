@@ -20,7 +20,7 @@ from distributed import Client, KilledWorker
 from distributed.comm import CommClosedError
 from tqdm import tqdm
 
-from mnist_core.errors import UserError
+from mnist_core.errors import UserError, printable
 from mnist_core.files.reading import content_hash, read_bytes
 from mnist_core.training.worker import NotAdmitted, join, perform, receive, versions
 
@@ -273,8 +273,8 @@ class Jobs:
 
     def _refuse(self, worker: WorkerProcess, reason: str) -> None:
         self._cluster.refused.add(worker)
-        _say(f"worker {worker.address}: refused: {' '.join(reason.split())}, and restart it")
+        _say(f"worker {worker.address}: refused: {reason}, and restart it")
 
 
 def _say(line: str) -> None:
-    tqdm.write(line, file=sys.stderr)
+    tqdm.write(printable(line), file=sys.stderr)

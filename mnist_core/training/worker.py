@@ -21,7 +21,7 @@ from mnist_core.files.writing import output_directory, write_bytes
 from mnist_core.training.loop import data_placed
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-_LIBRARIES = ("numpy", "tensorflow", "keras", "distributed")
+_LIBRARIES = ("numpy", "tensorflow", "keras", "h5py", "distributed")
 
 
 def _code_digest() -> str:

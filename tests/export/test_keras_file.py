@@ -65,6 +65,16 @@ def test_equal_weights_give_equal_bytes_in_any_process(tmp_path):
     ]
 
 
+def test_what_a_user_has_set_for_keras_does_not_matter(tmp_path):
+    architecture = ARCHITECTURES["same"]
+    weights = initial_weights(architecture, rng=np.random.default_rng(0))
+    save_model(tmp_path / "model.npz", architecture, weights)
+    (tmp_path / "keras.json").write_text('{"floatx": "float16", "image_data_format": "channels_first"}')
+    command = [sys.executable, "-c", PROGRAM, tmp_path / "model.npz", tmp_path / "model.keras"]
+    subprocess.run(command, check=True, env={**os.environ, "KERAS_HOME": str(tmp_path)})
+    assert (tmp_path / "model.keras").read_bytes() == keras_bytes(architecture, weights)
+
+
 def test_weights_of_another_network_are_refused():
     weights = initial_weights((Dense(10),), rng=np.random.default_rng(0))
     with pytest.raises(ValueError, match="shape"):

@@ -1,5 +1,6 @@
 """Hostile files by the thousand: each is read as what it claims to be, or refused in one short line."""
 
+import csv
 import gzip
 import io
 import json
@@ -10,10 +11,11 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 from pydantic import TypeAdapter
 
-from mnist_core.candidates import Choice, Search
+from mnist_core.candidates import Choice, Hyperparameters, Search
 from mnist_core.data.dataset import SPLIT_NAMES, Manifest, load_split, save_dataset
 from mnist_core.data.download import SourceFault
 from mnist_core.data.idx import read_idx
@@ -32,13 +34,18 @@ from mnist_core.errors import UserError
 from mnist_core.files.arrays import read_array, read_arrays
 from mnist_core.files.reading import read_csv, read_record, read_yaml
 from mnist_core.networks.architectures import Dense, architecture_to_dicts, parameter_shapes
-from mnist_core.networks.model_file import Provenance, load_model
+from mnist_core.networks.model_file import Provenance, check_weights, load_model
 from mnist_core.params import load_params
 from mnist_core.predict.pictures import FORMATS, decode
 from mnist_core.published import PublishedModel
 from mnist_core.records import GradientChecks, ModelScores, Scores, Twins, read_confusion
+from mnist_core.report.results import read_trials
+from mnist_core.training.checkpoints import Checkpoints, kept_runs
+from mnist_core.training.history import EpochRecord
+from mnist_core.training.run import TrainingRun, TrainingSetup, TrainingState
 from tests.projects import ROOT, squares
 from tests.records import SCORES, model_scores, search_record
+from tools import watch
 
 
 def npy(array):
@@ -202,21 +209,73 @@ def check_record(path):
 
 
 CONFUSION = "actual,predicted,count\n" + "".join(f"{a},{p},{a + p}\n" for a in range(10) for p in range(10))
-CELLS = st.sampled_from(["nan", "inf", "-1", "0.5", "1e999", "", "x", '"', "9" * 30, "\x1b[31m", "1,2", "\0", "True"])
+TRIALS = "learning_rate,epoch,validation_error,best\n0.1,1,5.0,0\n0.1,2,2.0,0\n0.1,3,1.5,1\n"
+SEARCH = TypeAdapter(Search).validate_python(search_record("2b", CANDIDATES))
+CELLS = st.sampled_from(
+    [
+        "1e308",
+        "-77",
+        "2500",
+        "true",
+        "0.1",
+        "2",
+        "nan",
+        "inf",
+        "-1",
+        "0.5",
+        "1e999",
+        "",
+        "x",
+        '"',
+        "9" * 30,
+        "\x1b[31m",
+        "1,2",
+        "\0",
+        "True",
+    ]
+)
 
 
 @st.composite
 def tables(draw):
-    rows = [line.split(",") for line in CONFUSION.splitlines()]
-    for _ in range(draw(st.integers(1, 3))):
+    """A table with cells replaced, rows that are longer or shorter, columns twice, or far too many of them."""
+    table = draw(st.sampled_from([CONFUSION, TRIALS]))
+    rows = [line.split(",") for line in table.splitlines()]
+    for _ in range(draw(st.integers(0, 3))):
         row = rows[draw(st.integers(0, len(rows) - 1))]
-        row[draw(st.integers(0, 2))] = draw(CELLS)
+        place = draw(st.integers(0, len(row) - 1))
+        how = draw(st.sampled_from(["replace", "replace", "insert", "remove", "repeat", "widen"]))
+        if how == "replace":
+            row[place] = draw(CELLS)
+        elif how == "insert":
+            row.insert(place, draw(CELLS))
+        elif how == "remove" and len(row) > 1:
+            del row[place]
+        elif how == "repeat":
+            for each in rows:
+                each.append(each[min(place, len(each) - 1)])
+        elif how == "widen":
+            rows[0] += [""] * draw(st.sampled_from([1, 100, 100_000]))
     return "\n".join(map(",".join, rows)).encode()
 
 
 def check_table(path):
-    assert np.isfinite(read_csv(path, ["count"])["count"].astype(float)).all()
-    assert (read_confusion(path) >= 0).all()
+    """What is read of it stands in the file where a careful reader looks for it."""
+    text = path.read_bytes().decode(errors="replace")
+    if not text.startswith("learning_rate"):
+        counts = read_confusion(path)
+        assert (counts >= 0).all()
+        columns, frame = ["actual", "predicted", "count"], read_csv(path, ["actual", "predicted", "count"])
+    else:
+        frame = read_trials(path, SEARCH)
+        columns = list(frame)
+        assert frame["validation_error"].between(0, 100).all()
+        assert frame["epoch"].to_list() == [1, 2, 3]
+    header, *rows = csv.reader(io.StringIO(text))
+    assert len(set(header)) == len(header) <= 100
+    assert {len(row) for row in rows} == {len(header)}
+    for column in columns:
+        assert [float(row[header.index(column)]) for row in rows] == frame[column].to_list()
 
 
 ARCHITECTURE = (Dense(3, "relu"), Dense(10))
@@ -237,26 +296,70 @@ def text_array(content):
 
 
 @st.composite
-def models(draw):
-    """A model with one or two parts replaced, removed or added; zip files are slow to damage in other ways."""
-    arrays = {name: text_array(content) for name, content in TEXTS.items()} | WEIGHTS
+def with_odd_arrays(draw, texts, weights, names):
+    """An .npz file, one or two of its texts and `names` replaced, removed or added: zip is slow to damage else."""
+    arrays = {name: text_array(content) for name, content in texts.items()} | weights
     for _ in range(draw(st.integers(1, 2))):
-        name = draw(st.sampled_from([*TEXTS, *TEXTS, "dense_1.kernel", "dense_2.bias", "dense_9.bias"]))
+        name = draw(st.sampled_from([*texts, *texts, *names]))
         how = draw(st.sampled_from(["replace", "replace", "remove"]))
         if how == "remove":
             arrays.pop(name, None)
-        elif name in TEXTS:
-            arrays[name] = draw(changed(TEXTS[name]).map(text_array))
+        elif name in texts:
+            arrays[name] = draw(changed(texts[name]).map(text_array))
         else:
             arrays[name] = draw(ODD_ARRAYS)
     compression = draw(st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))
     return zipped({f"{name}.npy": npy(array) for name, array in arrays.items()}, compression)
 
 
+MODELS = with_odd_arrays(TEXTS, WEIGHTS, ["dense_1.kernel", "dense_2.bias", "dense_9.bias"])
+
+
 def check_model(path):
     architecture, weights = load_model(path, {"model": "2b", "seed": 1, "data_sha256": "ab"})
     assert {name: array.shape for name, array in weights.items()} == parameter_shapes(architecture)
     assert all(array.dtype == np.float32 and np.isfinite(array).all() for array in weights.values())
+
+
+RUN = TrainingRun(
+    TrainingSetup("numpy", ARCHITECTURE, ROOT / "no data", batch_size=20),
+    Hyperparameters(learning_rate=0.1, epochs=3, momentum=0.9),
+    seed=1,
+    evaluate_on=("validation",),
+)
+STATE = TrainingState(
+    WEIGHTS, tuple(EpochRecord(epoch, 2 / epoch, {"validation": 0.5}) for epoch in (1, 2)), velocity=WEIGHTS
+)
+
+
+def checkpoint():
+    """The name of a checkpoint, what it says in JSON, and its arrays."""
+    with TemporaryDirectory() as directory:
+        Checkpoints(Path(directory)).save(RUN, STATE)
+        (file,) = Path(directory).iterdir()
+        arrays = read_arrays(file)
+        return file.name, json.loads(arrays.pop("progress").tobytes()), arrays
+
+
+CHECKPOINT, PROGRESS, KEPT_ARRAYS = checkpoint()
+CHECKPOINTS = with_odd_arrays(
+    {"progress": PROGRESS}, KEPT_ARRAYS, ["dense_1.kernel", "velocity/dense_2.bias", "dense_9.bias"]
+)
+
+
+def check_checkpoint(path):
+    state = Checkpoints(path.parent).load(RUN)
+    for kept_run in kept_runs(path.parent):
+        check_finite(kept_run.model_dump())
+        assert watch.lines(path.parent.parent)[1].isprintable()
+    if state is None:
+        raise UserError(f"{path}: the run begins anew")
+    for arrays in (state.weights, state.velocity):
+        if arrays or not state.failure:
+            check_weights(path, ARCHITECTURE, arrays)
+    check_finite([asdict(record) for record in state.records])
+    assert [record.epoch for record in state.records] == list(range(1, len(state.records) + 1))
+    assert len(state.records) <= RUN.num_epochs
 
 
 IMAGES, LABELS = squares(np.random.default_rng(0), 3)
@@ -386,7 +489,7 @@ class Kind:
 
 KINDS = [
     *[Kind("IDX", st.one_of(idx_files(), damaged(idx_files())), check_idx, 10_000)] * 10,
-    Kind("model", st.one_of(models(), models(), damaged(models())), check_model, 10_000),
+    Kind("model", st.one_of(MODELS, MODELS, damaged(MODELS)), check_model, 10_000),
     Kind(
         "prepared array",
         st.one_of(prepared_arrays(), damaged(prepared_arrays())),
@@ -402,6 +505,13 @@ KINDS = [
     Kind("params", damaged(st.just(as_json(PARAMS))), check_params, 2_500),
     Kind("picture", damaged_pictures(), check_picture, 10_000),
     Kind("npm archive", npm_archives(), _members, 10_000, refusal=SourceFault),
+    Kind(
+        "checkpoint",
+        st.one_of(CHECKPOINTS, CHECKPOINTS, damaged(CHECKPOINTS)),
+        check_checkpoint,
+        2_000,
+        f"train-2b/{CHECKPOINT}",
+    ),
 ]
 QUICK = {"IDX": 20, "params": 10}
 
@@ -411,6 +521,7 @@ QUICK = {"IDX": 20, "params": 10}
 def test_a_hostile_file_is_what_it_claims_or_one_line(number, tmp_path, trying, all_faults):
     kind = KINDS[number]
     path = tmp_path / kind.file
+    path.parent.mkdir(exist_ok=True)
     said = []
     with trying(f"hostile file: {kind.name}", hostile=True) as attempt:
 
@@ -438,7 +549,7 @@ def test_a_hostile_file_is_what_it_claims_or_one_line(number, tmp_path, trying, 
 
         read()
         attempt.times = len(said)
-    attempt.message = next(filter(None, said), "").replace(str(path), path.name)
+        attempt.message = next(filter(None, said), "").replace(str(path), path.name)
     assert any(said)  # some are refused
     assert not all(said) or not all_faults  # and some are not
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -113,3 +114,28 @@ def test_two_outputs_of_one_name_do_not_take_each_other_for_leftovers(tmp_path):
     with scratch_directory() as first, scratch_directory() as second:
         assert first.stat().st_mode & 0o777 == 0o700  # it may hold certificates
         assert first != second
+
+
+def test_a_device_or_a_pipe_is_not_replaced_by_a_file(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(UserError, match="pipe: a device or a pipe, which a file would replace"), output_file(path):
+        pytest.fail("the work has begun")
+    assert path.is_fifo()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("output", [output_file, output_directory])
+def test_an_output_that_somebody_removes_meanwhile_is_one_line(tmp_path, output):
+    def write():
+        with output(tmp_path / "out") as path:
+            shutil.rmtree(path.parent)
+            (path.parent / "file").write_text("late")
+
+    with pytest.raises(UserError, match="out: what was being written beside it is gone"):
+        write()
+
+
+def test_a_missing_file_of_the_program_stays_a_traceback(tmp_path):
+    with pytest.raises(FileNotFoundError), output_file(tmp_path / "out"):
+        (tmp_path / "missing").read_text()

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from click.testing import CliRunner
 from mnist_core.data.dataset import load_manifest
 from mnist_core.networks.architectures import Dense
 from mnist_core.networks.model_file import Provenance, save_model
+from mnist_core.published import sha256
 from stages.evaluate import main
 
 MODELS = Path("data/models/2a")
@@ -80,10 +82,27 @@ def test_scores_confusion_and_predictions(project):
 
 def test_print_only_writes_nothing(project):
     before = outputs(project)
-    (project / "data/models/2a/hyperparameters.json").unlink()  # not needed for printing
     result = invoke("--print-only", "--model", "2a")
     assert (result.exit_code, result.stdout) == (0, LINES)
-    assert outputs(project) == [name for name in before if name != "data/models/2a/hyperparameters.json"]
+    assert outputs(project) == before
+
+
+def _replace(path, old, new):
+    path.write_text(path.read_text().replace(old, new))
+
+
+def test_print_only_takes_the_published_model_where_none_was_trained(project):
+    (project / "data/published").mkdir()
+    published = project / "data/published/2a.npz"
+    (MODELS / "seed_2.npz").rename(published)
+    shutil.rmtree(project / "data/models")
+    known = {"sha256": sha256(published), "test_error": 90, "seed": 2, "learning_rate": 0.5, "epochs": 7}
+    published.with_name("published.json").write_text(json.dumps({"2a": known}))
+    before = outputs(project)
+    result = invoke("--print-only", "--model", "2a")
+    assert (result.exit_code, result.stdout) == (0, LINES.splitlines()[1] + "\n")
+    assert result.stderr == "Models from data/published\n"
+    assert outputs(project) == before
 
 
 FAULTS = {
@@ -102,6 +121,10 @@ FAULTS = {
     "missing hyperparameters": (
         lambda: Path("data/models/2a/hyperparameters.json").unlink(),
         "data/models/2a/hyperparameters.json: no such file; train the model first",
+    ),
+    "hyperparameters of another training": (
+        lambda: _replace(Path("data/models/2a/hyperparameters.json"), '"epochs": 7', '"epochs": 3'),
+        "data/models/2a/seed_1.npz: it is a network of another epochs (7, not 3)",
     ),
 }
 

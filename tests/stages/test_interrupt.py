@@ -46,13 +46,17 @@ def test_a_stage_ends_within_seconds_of_its_parents_death():
     assert time.monotonic() - start < 5  # 1.75 on an idle machine; tests run two at a time on two cores
 
 
+def train_long(project):
+    yaml = YAML(typ="safe")
+    params = yaml.load(project / "params.yaml")
+    params["profiles"]["quick"]["numpy"]["epochs"]["b"] = 2_000
+    yaml.dump(params, project / "params.yaml")
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ps knows sessions on Linux")
 @pytest.mark.parametrize("how", ["Ctrl-C", "parent killed"])
 def test_a_stage_that_is_stopped_says_how_to_go_on_and_leaves_no_process(small_project, how):
-    yaml = YAML(typ="safe")
-    params = yaml.load(small_project / "params.yaml")
-    params["profiles"]["quick"]["numpy"]["epochs"]["b"] = 2_000
-    yaml.dump(params, small_project / "params.yaml")
+    train_long(small_project)
     stage = [sys.executable, "-m", "stages.search", "--model", "2b", "--workers", "2"]
     parent = subprocess.Popen(
         ["sh", "-c", '"$@"; exit $?', "sh", *stage],
@@ -96,8 +100,12 @@ def wait():
 )
 @pytest.mark.parametrize(
     ("command", "goes_on"),
-    [(["stages.source"], "; `dvc repro` goes on where it was"), (["tools.watch", "--help"], "")],
-    ids=["stage", "tool"],
+    [
+        (["stages.source"], "; `dvc repro` goes on where it was"),
+        (["tools.watch", "--help"], ""),
+        (["benchmarks", "--help"], ""),
+    ],
+    ids=["stage", "tool", "benchmarks"],
 )
 def test_ctrl_c_is_one_line_also_before_and_after_the_work(tmp_path, small_project, name, text, command, goes_on):
     (tmp_path / f"{name}.py").write_text(text)
@@ -116,3 +124,38 @@ def test_ctrl_c_is_one_line_also_before_and_after_the_work(tmp_path, small_proje
         stage.send_signal(signal.SIGINT)
         assert stage.stderr.read() == f"\nInterrupted{goes_on}\n"
     assert stage.returncode == 130
+
+
+LATE = """
+import os, sys, time
+print("here", flush=True)
+time.sleep(1)
+sys.path.remove(os.path.dirname(__file__))
+del sys.modules["click"]
+import click
+"""
+
+
+def test_a_stage_whose_parent_dies_while_it_imports_its_libraries_ends_too(tmp_path, small_project):
+    train_long(small_project)
+    stubs = tmp_path / "stubs"
+    stubs.mkdir()
+    (stubs / "click.py").write_text(LATE)
+    environment = {**os.environ, "PYTHONPATH": f"{stubs}:{ROOT}", "DVC_STAGE": "search@2b"}
+    stage = [sys.executable, "-m", "stages.search", "--model", "2b", "--workers", "0"]
+    with subprocess.Popen(
+        ["sh", "-c", '"$@"; exit $?', "sh", *stage],
+        env=environment,
+        cwd=small_project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    ) as parent:
+        assert parent.stdout.readline() == "here\n"
+        parent.kill()
+    deadline = time.monotonic() + 20
+    while processes_of(parent.pid):
+        assert time.monotonic() < deadline, processes_of(parent.pid)
+        time.sleep(0.1)
+    assert not (small_project / "data/search/2b.json").exists()
