@@ -1,20 +1,19 @@
-"""Loads saved models from disk and scores them, with the framework that trained them. Reports; chooses nothing."""
+"""Scores trained networks, with the framework that trained them. Reports; chooses nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mnist_core.arrays import NUM_CLASSES, Array
-from mnist_core.data.dataset import Dataset, Split
+from mnist_core.arrays import NUM_CLASSES, Array, Weights
+from mnist_core.data.dataset import SPLIT_NAMES
 from mnist_core.metrics import confusion_matrix, error_rate, mean_and_std, percent, softmax
-from mnist_core.models import framework_and_letter
-from mnist_core.networks.classifier import Classifier
-from mnist_core.networks.model_file import load_model
+from mnist_core.models import Framework
+from mnist_core.networks.architectures import Architecture
 from mnist_core.registry import build_classifier
+from mnist_core.training.loop import cached_split
 
 
 @dataclass(frozen=True)
@@ -27,30 +26,24 @@ class Evaluation:
     test_logits: Array
 
 
-def evaluate_model(path: Path, dataset: Dataset, expected: Mapping[str, Any]) -> Evaluation:
-    """Score one saved model.
+def evaluate(framework: Framework, architecture: Architecture, weights: Weights, data_directory: Path) -> Evaluation:
+    """Score one network with the framework that trained it; a job that may run on a worker.
 
     Args:
-        path: its file.
-        dataset: the data that it learned from.
-        expected: "model", its name in the report, such as "2d", and what else it must be; see `load_model`.
+        framework: "tensorflow" or "numpy".
+        architecture: the layers.
+        weights: what it has learned.
+        data_directory: the prepared data.
 
     Raises:
-        UserError: the file is missing or damaged, or holds another model or one of other data.
+        UserError: the data are missing or damaged.
     """
-    architecture, weights = load_model(path, {**expected, "data_sha256": dataset.sha256})
-    classifier = build_classifier(framework_and_letter(expected["model"])[0], architecture, weights)
-    test_logits = classifier.predict_logits(dataset.test.images)
-    return Evaluation(
-        _error(classifier, dataset.train),
-        _error(classifier, dataset.validation),
-        error_rate(test_logits.argmax(axis=1), dataset.test.labels),
-        test_logits,
-    )
-
-
-def _error(classifier: Classifier, split: Split) -> float:
-    return error_rate(classifier.predict_logits(split.images).argmax(axis=1), split.labels)
+    classifier = build_classifier(framework, architecture, weights)
+    logits = {name: classifier.predict_logits(cached_split(data_directory, name).images) for name in SPLIT_NAMES}
+    errors = {
+        name: error_rate(logits[name].argmax(axis=1), cached_split(data_directory, name).labels) for name in SPLIT_NAMES
+    }
+    return Evaluation(errors["train"], errors["validation"], errors["test"], logits["test"])
 
 
 def summarise(evaluations: Sequence[Evaluation]) -> dict[str, float]:

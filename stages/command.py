@@ -27,6 +27,11 @@ PLOTS = Path("plots")
 CHECKPOINTS = Path(".dvc/tmp/mnist")  # <stage>-<model>/, while that stage runs or after it was killed
 
 
+scheduler_option = click.option(
+    "--scheduler", envvar="MNIST_SCHEDULER", help="Address of a Dask scheduler to use instead of local workers."
+)
+
+
 class StageCommand(click.Command):
     """Shows a user's error as one line, exit code 1, and Ctrl-C too, 130; other exceptions keep their traceback.
 

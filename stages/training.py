@@ -13,7 +13,7 @@ from mnist_core.params import Params
 from mnist_core.training.checkpoints import kept
 from mnist_core.training.cluster import open_cluster
 from mnist_core.training.run import TrainingSetup
-from stages.command import CHECKPOINTS, PLOTS, PREPARED, SEARCH
+from stages.command import CHECKPOINTS, PLOTS, PREPARED, SEARCH, scheduler_option
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,9 +29,7 @@ def cluster_options(function: Callable[P, R]) -> Callable[P, R]:
         envvar="MNIST_WORKERS",
         help="Local worker processes; default: one a core. With 0 all runs in this one, for a debugger.",
     )(function)
-    return click.option(
-        "--scheduler", envvar="MNIST_SCHEDULER", help="Address of a Dask scheduler to use instead of local workers."
-    )(function)
+    return scheduler_option(function)
 
 
 def run_search(

@@ -7,10 +7,12 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from itertools import chain, takewhile
 from pathlib import Path
 
 import click
+from distributed import fire_and_forget
 from ruamel.yaml import YAML
 
 from mnist_core.errors import UserError, printable
@@ -22,8 +24,10 @@ NAME = "quick"
 TABLE = "metrics/error_table.md"
 LOCK = "dvc.lock"
 CODE = ("mnist_core", "stages")
+TENSORFLOW = "mnist_core.tensorflow_nn"
 DVC_CONFIG = ".dvc/config.local"
 OF_NO_MODEL = ("gradcheck", "parity")
+PUBLISHING = ("publish", "draw")
 
 
 @click.command(cls=StageCommand)
@@ -102,7 +106,8 @@ def _take_quick_profile(path: Path) -> None:
 def side_by_side(stages: Sequence[str]) -> list[list[list[str]]]:
     """Return what runs when: lanes of stages that run side by side, then further lanes once all of these are done.
 
-    Models 1x and 2x, of TensorFlow and NumPy, do not wait for each other, nor does `OF_NO_MODEL` for any of them.
+    Models 1x and 2x, of TensorFlow and NumPy, do not wait for each other, nor does `OF_NO_MODEL` for any of them; at
+    the end, `PUBLISHING` does not wait for the tables and figures.
 
     Args:
         stages: in an order in which they can run; what stands before the first model's is needed by all.
@@ -110,7 +115,9 @@ def side_by_side(stages: Sequence[str]) -> list[list[list[str]]]:
     first = list(takewhile(lambda stage: "@" not in stage, stages))
     lanes = [[stage for stage in stages if f"@{number}" in stage] for number in (1, 2)]
     lanes.append([stage for stage in stages if stage in OF_NO_MODEL])
-    return [[first], lanes, [[stage for stage in stages if stage not in chain(first, *lanes)]]]
+    rest = [stage for stage in stages if stage not in chain(first, *lanes)]
+    publishing = [stage for stage in rest if stage in PUBLISHING]
+    return [[first], lanes, [[stage for stage in rest if stage not in publishing], publishing]]
 
 
 def _repro(lanes: Sequence[Sequence[str]], directory: Path, environment: Mapping[str, str], *, force: bool) -> bool:
@@ -153,6 +160,8 @@ def workers_for_all(directory: Path) -> Iterator[dict[str, str]]:
     sys.path.insert(0, str(directory.resolve()))  # new processes get it
     try:
         with scratch_directory() as keys, open_cluster() as cluster:
+            for worker in cluster.last_seen():  # it takes seconds, while the images are fetched
+                fire_and_forget(cluster.client.submit(import_module, TENSORFLOW, workers=[worker.address], pure=False))
             workers = cluster.client.cluster  # its certificate is what lets a stage in, and nobody else
             names = {"ca_file": "CA_FILE", "client_cert": "CLIENT__CERT", "client_key": "CLIENT__KEY"}
             environment = {"MNIST_SCHEDULER": workers.scheduler_address}

@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "search": GROUND | {"networks", "data", "registry", "params", "training"},
     "tuning": GROUND | {"params", "training"},
     "final_training": GROUND | {"training"},
-    "evaluation": GROUND | {"networks", "data", "registry"},
+    "evaluation": GROUND | {"networks", "data", "registry", "training"},
     "calibration": GROUND,
     "comparison": GROUND,
     "details": GROUND | {"calibration"},

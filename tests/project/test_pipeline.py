@@ -105,7 +105,7 @@ SHOWN = {"table", "plot", "report"}
         ("mnist_core/search.py", each("search", models=MODELS)),
         ("mnist_core/tuning.py", each("search", models=TUNED)),
         ("mnist_core/final_training.py", each("train")),
-        ("mnist_core/training/loop.py", each("search") | each("train") | {"parity"}),
+        ("mnist_core/training/loop.py", each("search") | each("train") | each("evaluate") | {"parity"}),
         ("mnist_core/evaluation.py", each("evaluate")),
         ("mnist_core/comparison.py", {"compare"}),
         ("mnist_core/proof/naive.py", {"gradcheck", "parity"}),

@@ -1,5 +1,8 @@
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,8 @@ from mnist_core.networks.architectures import Dense
 from mnist_core.networks.model_file import Provenance, save_model
 from mnist_core.published import sha256
 from stages.evaluate import main
+from tests.projects import ROOT
+from tools.quick import workers_for_all
 
 MODELS = Path("data/models/2a")
 
@@ -20,21 +25,21 @@ def invoke(*arguments):
     return CliRunner().invoke(main, arguments)
 
 
+def _save(model, seed, answer, **other):
+    """Save a network that always gives one answer where seed `seed` of 2a lies."""
+    weights = {"dense_1.kernel": np.zeros((784, 10), "float32"), "dense_1.bias": np.zeros(10, "float32")}
+    weights["dense_1.bias"][answer] = 1
+    learned = {"learning_rate": 0.5, "epochs": 7, "batch_size": 20}
+    learned["data_sha256"] = load_manifest(Path("data/prepared")).sha256
+    provenance = Provenance(model=model, seed=seed, **(learned | other))
+    save_model(MODELS / f"seed_{seed}.npz", (Dense(10),), weights, provenance)
+
+
 @pytest.fixture(autouse=True)
 def project(small_project):
     """Two models: seed 1 says always 4, seed 2 always 7. Of the 40 test images 4 are of each class."""
     for seed, answer in ((1, 4), (2, 7)):
-        weights = {"dense_1.kernel": np.zeros((784, 10), "float32"), "dense_1.bias": np.zeros(10, "float32")}
-        weights["dense_1.bias"][answer] = 1
-        provenance = Provenance(
-            model="2a",
-            seed=seed,
-            learning_rate=0.5,
-            epochs=7,
-            batch_size=20,
-            data_sha256=load_manifest(small_project / "data/prepared").sha256,
-        )
-        save_model(MODELS / f"seed_{seed}.npz", (Dense(10),), weights, provenance)
+        _save("2a", seed, answer)
     hyperparameters = {"model": "2a", "learning_rate": 0.5, "epochs": 7, "validation_error": 3.25, "failures": []}
     (MODELS / "hyperparameters.json").write_text(json.dumps(hyperparameters))
     return small_project
@@ -122,6 +127,23 @@ FAULTS = {
         lambda: Path("data/models/2a/hyperparameters.json").unlink(),
         "data/models/2a/hyperparameters.json: no such file; train the model first",
     ),
+    "another model's file": (
+        lambda: _save("2b", 1, 4),
+        "data/models/2a/seed_1.npz: it is a network of another model (2b, not 2a)",
+    ),
+    "another seed's file": (
+        lambda: shutil.copy(MODELS / "seed_1.npz", MODELS / "seed_2.npz"),
+        "data/models/2a/seed_2.npz: it is a network of another seed (1, not 2)",
+    ),
+    "a model of other data": (
+        lambda: _save("2a", 1, 4, data_sha256="0" * 64),
+        "data/models/2a/seed_1.npz: it is a network of another data_sha256",
+    ),
+    "other data than params.yaml asks for": (
+        lambda: _replace(Path("params.yaml"), "train: 130", "train: 500"),
+        "data/prepared: mnist with 130 training, 30 validation and 40 test images but params.yaml asks for mnist with"
+        " 500 training, 30 validation and 40 test images; prepare the data again",
+    ),
     "hyperparameters of another training": (
         lambda: _replace(Path("data/models/2a/hyperparameters.json"), '"epochs": 7', '"epochs": 3'),
         "data/models/2a/seed_1.npz: it is a network of another epochs (7, not 3)",
@@ -140,6 +162,20 @@ def test_a_fault_is_one_line_and_leaves_nothing(project, fault):
     assert scored == LINES.splitlines()[: len(scored)]
     assert result.exit_code == 1
     assert outputs(project) == before
+
+
+def test_a_scheduler_scores_the_same(project):
+    assert invoke("--model", "2a").exit_code == 0
+    written = [Path(name) for name in ("data/scores/2a.json", "data/predictions/2a.npz", "plots/confusion/2a.csv")]
+    alone = [path.read_bytes() for path in written]
+    for path in written:
+        path.unlink()
+    command = [sys.executable, "-m", "stages.evaluate", "--model", "2a"]
+    with workers_for_all(ROOT) as variables:
+        environment = os.environ | variables | {"PYTHONPATH": str(ROOT)}
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout == LINES
+    assert [path.read_bytes() for path in written] == alone
 
 
 def test_an_unknown_model_is_one_line():
