@@ -7,13 +7,15 @@ them with the error that it had. Stage search ranks them, stage train takes the 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
-import pandas as pd
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from mnist_core.errors import UserError
 from mnist_core.files.reading import Record, read_record
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FailureWord: TypeAlias = Literal["non-finite", "dead", "spiked", "collapsed"]
 """Why a training came to nothing; `training/divergence.py` says what each word means."""
@@ -143,7 +145,7 @@ class SearchResult:
 
     candidates: tuple[Candidate, ...]
     trials: tuple[Trial, ...]
-    curves: pd.DataFrame
+    curves: "pd.DataFrame"
     probes: tuple[Probe, ...] = ()
     finalists: tuple[Finalist, ...] = ()
 

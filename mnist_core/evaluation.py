@@ -33,7 +33,7 @@ def evaluate(framework: Framework, architecture: Architecture, weights: Weights,
         framework: "tensorflow" or "numpy".
         architecture: the layers.
         weights: what it has learned.
-        data_directory: the prepared data.
+        data_directory: the prepared data, as an absolute path.
 
     Raises:
         UserError: the data are missing or damaged.

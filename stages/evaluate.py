@@ -51,7 +51,7 @@ def _jobs(scheduler: str | None) -> Iterator[Run]:
     from mnist_core.training.cluster import open_cluster  # not at the top: Dask takes a second to start
 
     with open_cluster(scheduler=scheduler) as cluster:
-        yield partial(cluster.run, data_directory=PREPARED)
+        yield partial(cluster.run, data_directory=PREPARED.resolve())
 
 
 def _evaluate(model: str, params: Params, run: Run, places: set[Path]) -> list[Evaluation]:
@@ -65,7 +65,7 @@ def _evaluate(model: str, params: Params, run: Run, places: set[Path]) -> list[E
             click.echo(f"Models from {place}", err=True)
         expected = {"architecture": params.architecture(model), "data_sha256": data_sha256, **learned_with(model)}
         network = load_model(path, {"model": model, "seed": seed, **expected})
-        scored: Evaluation = run(evaluate, framework_and_letter(model)[0], *network, PREPARED)
+        scored: Evaluation = run(evaluate, framework_and_letter(model)[0], *network, PREPARED.resolve())
         click.echo(f"{model} seed {seed}: train error {scored.train_error:.5f}, test error {scored.test_error:.5f}")
         evaluations.append(scored)
     return evaluations

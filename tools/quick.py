@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 from distributed import fire_and_forget
+from dvc.config import Config  # type: ignore[import-untyped]
 from ruamel.yaml import YAML
 
 from mnist_core.errors import UserError, printable
@@ -84,9 +85,10 @@ def copy_project(directory: Path) -> None:
     for key in ("user.name", "user.email"):  # of this project, perhaps; a commit wants some
         setting = output("git", "config", "--default", NAME, "--get", key).strip()
         output("git", "config", key, setting, directory=directory)
-    # Else DVC tells the user to add to git what it wrote.
-    output("dvc", "config", "--local", "core.autostage", "true", directory=directory)
-    output("dvc", "cache", "dir", "--local", output("dvc", "cache", "dir").strip(), directory=directory)
+    # What `dvc config` and `dvc cache dir` would do, which take a second each to start.
+    with Config(str(directory / ".dvc"), validate=False).edit("local") as settings:
+        settings.setdefault("core", {})["autostage"] = True  # else DVC tells the user to add to git what it wrote
+        settings.setdefault("cache", {})["dir"] = output("dvc", "cache", "dir").strip()
 
 
 def _copy(names: list[str], directory: Path) -> None:

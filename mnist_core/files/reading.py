@@ -13,14 +13,16 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from mnist_core.errors import UserError, printable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Content = TypeVar("Content")
 
@@ -166,7 +168,7 @@ def _keys(content: Any, fault: Any) -> list[str]:
     return [*keys, str(fault["loc"][-1])] if fault["type"] == "missing" else keys
 
 
-def read_csv(path: Path, columns: Iterable[str] | Mapping[str, Any]) -> pd.DataFrame:
+def read_csv(path: Path, columns: Iterable[str] | Mapping[str, Any]) -> "pd.DataFrame":
     """Read columns of a CSV file that an earlier stage wrote; others may stand beside them.
 
     Args:
@@ -194,6 +196,8 @@ def read_csv(path: Path, columns: Iterable[str] | Mapping[str, Any]) -> pd.DataF
                 found[column].append(_cell(cells[column], adapter, f"{column} of row {number}"))
         if not number:
             raise ValueError("no rows")
+    import pandas as pd  # not at the top: half of the stages do without, and it takes half a second
+
     return pd.DataFrame(found)
 
 

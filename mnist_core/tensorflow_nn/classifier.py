@@ -196,7 +196,7 @@ def _graphs(architecture: Architecture, input_shape: Shape, dtype: str) -> _Grap
         tf.function(epoch, input_signature=[weights, {}, *of_epoch]),
         tf.function(epoch, input_signature=[weights, weights, *of_epoch]),
         tf.function(predict, input_signature=[weights, images]),
-        tf.function(gradient, input_signature=[weights, images, integers]),
+        tf.function(gradient, input_signature=[weights, images, integers], autograph=False),  # it has no loop
     )
 
 

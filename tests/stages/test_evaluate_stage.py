@@ -158,7 +158,7 @@ def test_a_fault_is_one_line_and_leaves_nothing(project, fault):
     before = outputs(project)
     result = invoke("--model", "2a")
     *scored, line = result.output.replace("Models from data/models\n", "").splitlines()
-    assert line.startswith(f"Error: {message}")
+    assert line.replace(f"{project}/", "").startswith(f"Error: {message}")
     assert scored == LINES.splitlines()[: len(scored)]
     assert result.exit_code == 1
     assert outputs(project) == before
