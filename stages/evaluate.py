@@ -46,7 +46,7 @@ def main(models: tuple[str, ...], print_only: bool, scheduler: str | None) -> No
 def _jobs(scheduler: str | None) -> Iterator[Run]:
     """Give a function that does a job: on a worker of the scheduler, where TensorFlow may run already, or else here."""
     if scheduler is None:
-        yield lambda function, *arguments: function(*arguments)
+        yield _here
         return
     from mnist_core.training.cluster import open_cluster  # not at the top: Dask takes a second to start
 
@@ -54,10 +54,17 @@ def _jobs(scheduler: str | None) -> Iterator[Run]:
         yield partial(cluster.run, data_directory=PREPARED.resolve())
 
 
+def _here(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)
+
+
 def _evaluate(model: str, params: Params, run: Run, places: set[Path]) -> list[Evaluation]:
     """Print and return the scores of every seed of a model, and say once where models come from."""
     evaluations = []
     data_sha256 = load_manifest(PREPARED).sha256
+    framework = framework_and_letter(model)[0]
+    if framework == "numpy":  # it starts at once, and its last bits hang on the number of threads, one on a worker
+        run = _here
     for seed in seeds_of(model, params.active.train.seeds):
         path = find_model(model, seed)
         if (place := place_of(path)) not in places:
@@ -65,7 +72,7 @@ def _evaluate(model: str, params: Params, run: Run, places: set[Path]) -> list[E
             click.echo(f"Models from {place}", err=True)
         expected = {"architecture": params.architecture(model), "data_sha256": data_sha256, **learned_with(model)}
         network = load_model(path, {"model": model, "seed": seed, **expected})
-        scored: Evaluation = run(evaluate, framework_and_letter(model)[0], *network, PREPARED.resolve())
+        scored: Evaluation = run(evaluate, framework, *network, PREPARED.resolve())
         click.echo(f"{model} seed {seed}: train error {scored.train_error:.5f}, test error {scored.test_error:.5f}")
         evaluations.append(scored)
     return evaluations

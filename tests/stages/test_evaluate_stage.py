@@ -164,17 +164,27 @@ def test_a_fault_is_one_line_and_leaves_nothing(project, fault):
     assert outputs(project) == before
 
 
-def test_a_scheduler_scores_the_same(project):
-    assert invoke("--model", "2a").exit_code == 0
-    written = [Path(name) for name in ("data/scores/2a.json", "data/predictions/2a.npz", "plots/confusion/2a.csv")]
+@pytest.mark.parametrize("model", ["1a", "2a"])
+def test_with_a_scheduler_the_bytes_are_the_same(project, model):
+    if model == "1a":
+        shutil.copytree(MODELS, MODELS.with_name("1a"))
+        for seed, answer in ((1, 4), (2, 7)):
+            _save("1a", seed, answer)
+            (MODELS / f"seed_{seed}.npz").rename(MODELS.with_name("1a") / f"seed_{seed}.npz")
+        _replace(MODELS.with_name("1a") / "hyperparameters.json", "2a", "1a")
+    assert invoke("--model", model).exit_code == 0
+    written = [
+        Path(name)
+        for name in (f"data/scores/{model}.json", f"data/predictions/{model}.npz", f"plots/confusion/{model}.csv")
+    ]
     alone = [path.read_bytes() for path in written]
     for path in written:
         path.unlink()
-    command = [sys.executable, "-m", "stages.evaluate", "--model", "2a"]
+    command = [sys.executable, "-m", "stages.evaluate", "--model", model]
     with workers_for_all(ROOT) as variables:
         environment = os.environ | variables | {"PYTHONPATH": str(ROOT)}
         result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert result.stdout == LINES
+    assert result.stdout == LINES.replace("2a", model)
     assert [path.read_bytes() for path in written] == alone
 
 
