@@ -57,7 +57,7 @@ restore: $(READY) ## back to the committed results, whatever was run or changed;
 	@! dvc status 2>&1 > /dev/null | grep -A 1 -e 'acquire lock' -e 'blocked by' >&2
 	git restore --source=$(FROM) --staged --worktree -- $$(git ls-tree --name-only $(FROM) params.yaml dvc.lock metrics plots data/published)
 	git clean --quiet --force -d -- metrics plots data/published
-	! dvc checkout --force --allow-missing 2>&1 > /dev/null | grep -A 1 ERROR >&2
+	@said=$$(dvc checkout --force --allow-missing 2>&1 > /dev/null) || { echo "$$said" >&2; false; }
 
 verify: $(READY) ## run the quick profile in a copy; say for each stage whether its bytes are the same again
 	python -m tools.verify

@@ -33,9 +33,10 @@ def main(models: tuple[str, ...], print_only: bool, scheduler: str | None) -> No
     """Print the train and test error of saved models and, as a pipeline stage, write scores and predictions."""
     params = load_params(PARAMS)
     check_as_asked(PREPARED, params.data, params.active.data)
-    with _jobs(scheduler) as run:
+    chosen = models or [*MODELS, *filter(is_there, TUNED)]
+    with _jobs(scheduler if any(framework_and_letter(model)[0] == "tensorflow" for model in chosen) else None) as run:
         places: set[Path] = set()
-        for model in models or [*MODELS, *filter(is_there, TUNED)]:
+        for model in chosen:
             if print_only:
                 _evaluate(model, params, run, places)
             else:

@@ -1,6 +1,6 @@
 """Stage train: train a model with the best candidate of the search, once for each seed, and save it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from math import prod
 
 import click
@@ -58,7 +58,7 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
                 on_epoch=print_epoch if verbose else None,
                 checkpoints=checkpoints,
             )
-            files = _keras_files(cluster, setup, training.states)
+            files = _keras_files(cluster, setup, dict(zip(seeds, training.states, strict=True)))
         data_sha256 = load_manifest(setup.data_directory).sha256
         for seed, state in zip(seeds, training.states, strict=True):
             learned = {
@@ -68,8 +68,8 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
             provenance = Provenance(model=model, seed=seed, data_sha256=data_sha256, **learned)
             save_model(directory / f"seed_{seed}.npz", setup.architecture, state.weights, provenance)
             write_csv(history_frame(state.records), directory / f"seed_{seed}.csv")
-        for seed, file in zip(seeds, files, strict=False):
-            write_bytes(directory / f"seed_{seed}.keras", file)
+        for seed, content in files.items():
+            write_bytes(directory / f"seed_{seed}.keras", content)
         write_json(directory / HYPERPARAMETERS, _choice(model, training).model_dump(exclude_defaults=True))
         write_csv(curves_frame([state.records for state in training.states]), errors_path)
     for passed_over in training.passed_over:
@@ -93,14 +93,14 @@ def _failed(passed: PassedOver) -> FailedCandidate:
     )
 
 
-def _keras_files(cluster: Cluster, setup: TrainingSetup, states: Sequence[TrainingState]) -> list[bytes]:
-    """Have them made where TensorFlow runs already; none for NumPy's networks."""
+def _keras_files(cluster: Cluster, setup: TrainingSetup, states: Mapping[int, TrainingState]) -> dict[int, bytes]:
+    """Have them made, for every seed, where TensorFlow runs already; none for NumPy's networks."""
     if setup.framework == "numpy":
-        return []
-    return [
-        cluster.run(keras_bytes, setup.architecture, state.weights, data_directory=setup.data_directory)
-        for state in states
-    ]
+        return {}
+    return {
+        seed: cluster.run(keras_bytes, setup.architecture, state.weights, data_directory=setup.data_directory)
+        for seed, state in states.items()
+    }
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ RAW = ROOT / "data" / "raw"
 
 
 def environment(**more):
-    """The variables of a run: none of git's, DVC's or pytest's, and images from this machine where it has them."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_", "PYTEST_"))}
+    """The variables of a run: none of git's, DVC's, pytest's or make's; images from this machine where it has them."""
+    others = ("GIT_", "DVC_", "PYTEST_", "MAKE", "MFLAGS")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(others)}
     kept |= {"PATH": f"{Path(sys.executable).parent}:{kept['PATH']}", "DVC_NO_ANALYTICS": "1"}
     if RAW.is_dir():
         kept["MNIST_DIRECTORY"] = str(RAW)  # else fetched, as a newcomer's run does

@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from itertools import chain, takewhile
 from pathlib import Path
 
 import click
+import psutil
 from distributed import fire_and_forget
 from dvc.config import Config  # type: ignore[import-untyped]
 from ruamel.yaml import YAML
@@ -33,7 +34,7 @@ PUBLISHING = ("publish", "draw")
 
 @click.command(cls=StageCommand)
 def main() -> None:
-    """Run the pipeline on a slice of the images; the workspace stays as it is. What did not change is not run again."""
+    """Run the pipeline on a slice of the images; the workspace stays as it is."""
     reference = run_quick(NAME)
     click.echo(f"\nThe committed results:\n\n{output('git', 'show', f'HEAD:{TABLE}')}")
     click.echo(f"This run, on a slice of the images:\n\n{output('git', 'show', f'{reference}:{TABLE}')}")
@@ -133,15 +134,27 @@ def _repro(lanes: Sequence[Sequence[str]], directory: Path, environment: Mapping
         "--single-item",
         *(["--force"] if force else []),
     ]
-    running = [subprocess.Popen([*command, *lane], cwd=directory, env=environment) for lane in lanes if lane]
+    running: list[psutil.Popen] = []
     try:
+        running.extend(psutil.Popen([*command, *lane], cwd=directory, env=environment) for lane in lanes if lane)
         while not any(codes := [process.poll() for process in running]) and None in codes:
             time.sleep(0.1)
     finally:
-        for process in running:
-            process.terminate()  # a stage ends with its parent
-            process.wait()
+        _end(running)
     return all(process.returncode == 0 for process in running)
+
+
+def _end(running: Sequence[psutil.Popen]) -> None:
+    """End what still runs, stages too: nobody writes any more when the copy is removed."""
+    family = list(running)
+    for process in running:
+        with suppress(psutil.NoSuchProcess):
+            family += process.children(recursive=True)
+    for end in (psutil.Process.terminate, psutil.Process.kill):
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                end(process)
+        _, family = psutil.wait_procs(family, timeout=3)
 
 
 def quick_stages() -> list[str]:

@@ -106,9 +106,9 @@ def scratch_directory() -> Iterator[Path]:
 
 @contextmanager
 def _beside(path: Path, size: int = 0) -> Iterator[Path]:
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise UserError(f"{path}: a device or a pipe, which a file would replace; name another place")
     with _writing(path):  # whatever the reason
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise UserError(f"{path}: a device or a pipe, which a file would replace; name another place")
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path)
         # Beside, not in /tmp: a rename is atomic only within one file system.

@@ -75,8 +75,9 @@ def predict(files: tuple[str, ...], model: str, top: int, as_json: bool, show: P
             click.echo(as_line(name, probabilities, top, classes))
     if show is not None and seen:
         try:
+            content = encode_png(seen)
             with reading(show, "a place for a PNG", "choose another for --show"), output_file(show) as file:
-                file.write_bytes(encode_png(seen))
+                file.write_bytes(content)
         except UserError as error:
             raise click.ClickException(str(error)) from error
     if failed:

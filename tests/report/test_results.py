@@ -99,19 +99,19 @@ ALIKE = {"1c", "2c"}  # twins, trained for as long, whose errors are nearer to e
 def test_curves_of_another_model_are_refused(model):
     for other in ALL_MODELS:
         if model != other and {model, other} != ALIKE:
-            with pytest.raises(UserError, match=rf"{other}\.csv: (its epochs are not|(train|test)_error ends at)"):
+            with pytest.raises(UserError, match=rf"{other}\.csv: (its epochs are not|test_error ends at)"):
                 read_curves(PLOTS / f"curves/{other}.csv", SUMMARY[model], 10_000)
 
 
 def test_curves_end_at_the_scores_but_for_near_ties(root):
     path, summary = root / "plots/curves/2b.csv", read_summary(root / "metrics/summary.json")
     replace(path, "\n40,0.99,0.0123,1.98,", "\n40,0.99,0.0123,2.0,")  # two of 10,000 images
-    read_curves(path, summary["2b"], 9_000)
+    read_curves(path, summary["2b"], 10_000)
     with pytest.raises(UserError, match=r"2b\.csv: test_error ends at 2, and the saved models have 1\.98; run `dvc"):
-        read_curves(path, summary["2b"], 11_000)
+        read_curves(path, summary["2b"], 13_000)
 
 
-@pytest.mark.parametrize(("error", "fits"), [("20.0", True), ("20.5", True), ("20.6", False), ("7.4", False)])
+@pytest.mark.parametrize(("error", "fits"), [("20.0", True), ("20.5", True), ("20.7", False), ("7.4", False)])
 def test_counts_are_those_of_the_first_seeds_network(root, error, fits):
     path, history = root / "plots/confusion/2b.csv", root / "data/models/2b/seed_1.csv"
     history.write_text(f"epoch,test_error\n1,{error}\n")

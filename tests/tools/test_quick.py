@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -110,10 +111,20 @@ def test_the_models_of_the_two_frameworks_run_side_by_side(project):
     assert run(project, "git", "show", f"{result.stdout.splitlines()[-1]}:table.txt").stdout == "1\n1\n"
 
 
-def test_a_model_that_fails_ends_the_others(project):
-    (project / "dvc.yaml").write_text(MODELS.replace("'touch", "'[ ${item} = 1a ] || exit 1; touch"))
+def test_a_model_that_fails_ends_the_others(project, tmp_path):
+    """One of them fails once the other runs, which tells that it lives every tenth of a second."""
+    alive = tmp_path / "alive"
+    lives = f"for i in $(seq 300); do touch {alive}; sleep 0.1; done"
+    fails = f"until [ -e {alive} ]; do sleep 0.1; done; exit 1"
+    command = MODELS[MODELS.index("'touch") : MODELS.index("exit 1'") + len("exit 1'")]
+    (project / "dvc.yaml").write_text(
+        MODELS.replace(command, f"'if [ ${{item}} = 2a ]; then {lives}; else {fails}; fi'")
+    )
     result = run(project, "env", f"PYTHONPATH={ROOT}", sys.executable, "-c", RUN_QUICK, check=False)
     assert result.stderr.splitlines()[-1].endswith("name: the run failed, as said above; the workspace is as it was")
+    alive.unlink()
+    time.sleep(0.5)
+    assert not alive.exists()
 
 
 def test_what_did_not_change_is_not_run_again_unless_it_must(project):
