@@ -7,9 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from mnist_core.errors import UserError
 from tests.projects import ROOT, commit, make_repository, run
+from tools import quick
 from tools.quick import copy_project, quick_stages, side_by_side, workers_for_all
 
 PIPELINE = """
@@ -134,6 +136,20 @@ def test_what_did_not_change_is_not_run_again_unless_it_must(project):
     for force, times in ((")", 0), (", force=True)", 1)):
         result = run(project, "env", f"PYTHONPATH={ROOT}", sys.executable, "-c", program + force)
         assert result.stdout.partition("again")[2].splitlines().count("counted") == times
+
+
+def test_the_table_stands_beside_the_committed_one_and_the_way_there_and_back_is_said(project, monkeypatch):
+    (project / "metrics").mkdir()
+    for text in ("committed table", "table of this run"):
+        (project / "metrics/error_table.md").write_text(text)
+        commit(project)
+    run(project, "git", "update-ref", "refs/exps/ab/cd/quick", "HEAD")
+    run(project, "git", "reset", "--quiet", "--hard", "HEAD~1")
+    monkeypatch.setattr(quick, "run_quick", lambda name: f"refs/exps/ab/cd/{name}")
+    result = CliRunner().invoke(quick.main)
+    assert result.exit_code == 0
+    assert result.output.index("committed table") < result.output.index("table of this run")
+    assert "`make restore FROM=refs/exps/ab/cd/quick`" in result.output
 
 
 def test_a_run_that_fails_leaves_no_experiment(project):
