@@ -21,6 +21,8 @@ pytestmark = [
     pytest.mark.timeout(1800),
 ]
 
+TOO_EARLY = "Fatal Python error: init_import_site"
+"""What an interrupted Python says in the hundredths of a second before it looks for any code of ours."""
 QUIET = 30.0  # seconds until all processes must be gone; on an idle machine it takes less than three
 
 
@@ -93,6 +95,10 @@ def check_same(undisturbed, project):
 def check_rerun(undisturbed, project):
     again = Running(project)
     code, printed = again.wait()
+    if "RWLock-file" in printed:  # DVC died while it wrote that; README says what to do
+        (project / ".dvc/tmp/rwlock").unlink()
+        again = Running(project)
+        code, printed = again.wait()
     assert code == 0, printed
     check_same(undisturbed, project)
     left = [path.name for path in again.scratch.iterdir()]
@@ -152,7 +158,10 @@ def strike_and_rerun(kill, seconds, undisturbed, tmp_path, trying):
         _, printed = running.wait()
         said = our_lines(printed)
         attempt.message = said[0] if said else f"({'nothing of ours to say' if hit else 'over before'})"
-        assert "Traceback" not in printed, printed
+        if TOO_EARLY in printed:
+            hit, attempt.message = False, "(Python itself was starting)"
+        else:
+            assert "Traceback" not in printed, printed
         assert len(said) <= 1, said
         attempt.times = int(hit)
         check_rerun(undisturbed, project)
