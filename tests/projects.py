@@ -134,7 +134,7 @@ class Undisturbed:
     `epochs` is how long the models b train, so that there is time for a disturbance.
     """
 
-    def __init__(self, directory, *targets, epochs=300):
+    def __init__(self, directory, *targets, epochs=300, variables=()):
         self._fresh, self.directory = directory / "fresh", directory / "run"
         write_squares(self._fresh / "squares")
         copy_project(self._fresh, partial(_for_squares, epochs))
@@ -142,7 +142,7 @@ class Undisturbed:
             file.write("    no_scm = true\n")
         self.copy(self.directory, fresh=True)
         start = time.monotonic()
-        run(self.directory, "dvc", "repro", *targets)
+        run(self.directory, "dvc", "repro", *targets, variables=variables)
         self.seconds = time.monotonic() - start
         self.contents = contents(self.directory)
 

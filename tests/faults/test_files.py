@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 
 from mnist_core.models import ALL_MODELS
 from mnist_core.training.loop import loaded_split
-from tests.projects import Undisturbed, contents, error_line
+from tests.projects import ROOT, Undisturbed, contents, error_line
+from tools.quick import workers_for_all
 
 
 def a_directory(path):
@@ -150,7 +151,8 @@ def test_any_damaged_file_is_one_line(stage, undisturbed, tmp_path, monkeypatch,
 @pytest.mark.timeout(7200)
 def test_any_damaged_file_of_the_report_is_one_line(tmp_path, monkeypatch, trying):
     """One test for all these stages, since before them the whole pipeline runs."""
-    project = Undisturbed(tmp_path / "reported", epochs=3)
+    with workers_for_all(ROOT) as variables:
+        project = Undisturbed(tmp_path / "reported", epochs=3, variables=variables)
     monkeypatch.setattr(Figure, "savefig", lambda figure, path, metadata: None)  # it takes nearly all of the time
     lost = [
         case
