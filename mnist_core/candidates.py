@@ -21,12 +21,14 @@ FailureWord: TypeAlias = Literal["non-finite", "dead", "spiked", "collapsed"]
 """Why a training came to nothing; `training/divergence.py` says what each word means."""
 Percent: TypeAlias = Annotated[float, Field(ge=0, le=100)]
 Schedule: TypeAlias = Literal["constant", "cosine"]
+Momentum: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
+MAX_SHIFT = 4  # pixels; the digits of MNIST have about so many black ones around them
+Shift: TypeAlias = Annotated[int, Field(ge=0, le=MAX_SHIFT)]
 
 CHOICES = ("batch_size", "momentum", "weight_decay", "schedule", "shift")
 """Hyperparameters that the tuned protocol picks from lists; the learning rate comes from a range."""
 HYPERPARAMETERS = "hyperparameters.json"
 """Beside the files of a trained model: its `Choice`."""
-MAX_SHIFT = 4  # pixels; the digits of MNIST have about so many black ones around them
 
 
 class Hyperparameters(Record):
@@ -45,10 +47,10 @@ class Hyperparameters(Record):
     learning_rate: PositiveFloat
     epochs: PositiveInt
     batch_size: PositiveInt | None = None
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    momentum: Momentum = 0.0
     weight_decay: NonNegativeFloat = 0.0
     schedule: Schedule = "constant"
-    shift: Annotated[int, Field(ge=0, le=MAX_SHIFT)] = 0
+    shift: Shift = 0
 
     @property
     def is_plain(self) -> bool:

@@ -13,7 +13,7 @@ from mnist_core.metrics import confusion_matrix, error_rate, mean_and_std, perce
 from mnist_core.models import Framework
 from mnist_core.networks.architectures import Architecture
 from mnist_core.registry import build_classifier
-from mnist_core.training.loop import cached_split
+from mnist_core.training.loop import cached_split, split_error
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,10 @@ def evaluate(framework: Framework, architecture: Architecture, weights: Weights,
         UserError: the data are missing or damaged.
     """
     classifier = build_classifier(framework, architecture, weights)
-    logits = {name: classifier.predict_logits(cached_split(data_directory, name).images) for name in SPLIT_NAMES}
-    errors = {
-        name: error_rate(logits[name].argmax(axis=1), cached_split(data_directory, name).labels) for name in SPLIT_NAMES
-    }
-    return Evaluation(errors["train"], errors["validation"], errors["test"], logits["test"])
+    train, validation, test = (cached_split(data_directory, name) for name in SPLIT_NAMES)
+    logits = classifier.predict_logits(test.images)
+    test_error = error_rate(logits.argmax(axis=1), test.labels)
+    return Evaluation(split_error(classifier, train), split_error(classifier, validation), test_error, logits)
 
 
 def summarise(evaluations: Sequence[Evaluation]) -> dict[str, float]:

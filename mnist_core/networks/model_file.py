@@ -6,13 +6,13 @@ Both frameworks read and write it, so a network trained in one runs in the other
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from mnist_core.arrays import Array, Weights
-from mnist_core.candidates import MAX_SHIFT, Schedule
+from mnist_core.candidates import Momentum, Schedule, Shift
 from mnist_core.errors import UserError
 from mnist_core.files.arrays import read_arrays
 from mnist_core.files.reading import Record, reading, validate
@@ -45,10 +45,10 @@ class Provenance(Record):
     epochs: PositiveInt
     batch_size: PositiveInt
     data_sha256: str
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    momentum: Momentum = 0.0
     weight_decay: NonNegativeFloat = 0.0
     schedule: Schedule = "constant"
-    shift: Annotated[int, Field(ge=0, le=MAX_SHIFT)] = 0
+    shift: Shift = 0
 
 
 def save_model(path: Path, architecture: Architecture, weights: Weights, provenance: Provenance | None = None) -> None:

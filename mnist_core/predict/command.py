@@ -102,7 +102,7 @@ def find_expected(model: str, root: Path) -> tuple[Path, dict[str, Any], tuple[s
     path = find_model(model, root=root)
     if place_of(path) == PUBLISHED:
         record = read_published(path.parent)[model]
-        return path, {"model": model, "seed": record.seed}, ten_names(record.classes)
+        return path, {"model": model, **record.learned_with}, ten_names(record.classes)
     seed = int(path.stem.removeprefix("seed_"))
     manifest = load_manifest(root / PREPARED)
     expected = {"model": model, "seed": seed, "data_sha256": manifest.sha256}

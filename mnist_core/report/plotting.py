@@ -21,7 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from mnist_core.arrays import Array
-from mnist_core.candidates import Choice, Search, read_choice, read_search
+from mnist_core.candidates import HYPERPARAMETERS, Choice, Search, read_choice, read_search
 from mnist_core.models import MODELS
 from mnist_core.records import read_details, read_summary
 from mnist_core.report.names import FRAMEWORK_NAMES
@@ -83,7 +83,7 @@ def write_figures(
         curves = read_curves(plots / "curves" / f"{model}.csv", summary[model], details.num_images)
         search = read_search(searches / f"{model}.json", model)
         trials = read_trials(plots / "search" / f"{model}.csv", search)
-        choice = read_choice(models / model / "hyperparameters.json", model, search)
+        choice = read_choice(models / model / HYPERPARAMETERS, model, search)
         with figure_style():
             save_figure(draw_curves(curves), output / f"curves_{model}")
             save_figure(draw_confusion(confusion, classes), output / f"confusion_{model}")

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 from markupsafe import Markup
 
-from mnist_core.candidates import Choice, FailedCandidate, Search, read_choice, read_search
+from mnist_core.candidates import HYPERPARAMETERS, Choice, FailedCandidate, Search, read_choice, read_search
 from mnist_core.errors import UserError
 from mnist_core.files.reading import REMEDY, read_record, read_text
 from mnist_core.models import COLUMNS, framework_and_letter
@@ -168,7 +168,7 @@ def model_section(
     framework, letter = framework_and_letter(model)
     model_params = params.active.framework(model)
     search = read_search(sources.search / f"{model}.json", model)
-    choice = read_choice(sources.models / model / "hyperparameters.json", model, search)
+    choice = read_choice(sources.models / model / HYPERPARAMETERS, model, search)
     curves = read_curves(sources.curves / f"{model}.csv", scores, details.num_images)
     epochs: list[dict[str, float]] = curves.to_dict("records")  # type: ignore[assignment]
     history = sources.models / model / f"seed_{details.seeds[0]}.csv"

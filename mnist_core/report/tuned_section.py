@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from mnist_core.candidates import CHOICES, Choice, Finalist, Search, read_choice, read_search
+from mnist_core.candidates import CHOICES, HYPERPARAMETERS, Choice, Finalist, Search, read_choice, read_search
 from mnist_core.errors import UserError
 from mnist_core.files.reading import REMEDY
 from mnist_core.models import MODELS, tuned
@@ -75,7 +75,7 @@ def tuned_models(sources: ReportSources, params: Params, summary: Mapping[str, S
         if (name := tuned(model)) not in summary:
             continue
         search = read_search(sources.search / f"{name}.json", name)
-        choice = read_choice(sources.models / name / "hyperparameters.json", name, search)
+        choice = read_choice(sources.models / name / HYPERPARAMETERS, name, search)
         finalist = next((one for one in search.finalists if _is_of(one, search, choice)), None)
         if finalist is None:
             raise UserError(f"{sources.search / name}.json: no finalist is what the model was trained with; {REMEDY}")

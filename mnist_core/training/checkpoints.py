@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -20,13 +19,13 @@ from mnist_core.candidates import Hyperparameters
 from mnist_core.data.dataset import SPLIT_NAMES
 from mnist_core.errors import UserError
 from mnist_core.files.arrays import read_arrays
-from mnist_core.files.reading import Record, content_hash, reading
+from mnist_core.files.reading import Record, reading
 from mnist_core.files.writing import output_file, remove_directory, write_arrays
 from mnist_core.networks.model_file import check_weights
 from mnist_core.training.divergence import Failure
 from mnist_core.training.history import EpochRecord
 from mnist_core.training.run import TrainingRun, TrainingState
-from mnist_core.training.worker import versions
+from mnist_core.training.worker import hash_of, versions
 
 _PROGRESS = "progress"  # no weight is named so: theirs have dots
 _VELOCITY = "velocity/"  # before the name of a weight
@@ -98,7 +97,7 @@ class Checkpoints:
 
     def _path(self, run: TrainingRun) -> Path:
         # A run is plain values, which repr() tells apart; its data are what they hold, not where they lie.
-        of_data = _hash_of(run.setup.data_directory)
+        of_data = hash_of(run.setup.data_directory)
         content = repr(replace(run, setup=replace(run.setup, data_directory=Path(of_data)))), versions()
         return self._directory / f"{hashlib.sha256(repr(content).encode()).hexdigest()[:32]}.npz"
 
@@ -146,8 +145,3 @@ def kept(directory: Path) -> Iterator[Checkpoints]:
     """Give the states kept in a directory, which is removed once the block has succeeded."""
     yield Checkpoints(directory)
     remove_directory(directory)
-
-
-@cache
-def _hash_of(directory: Path) -> str:
-    return content_hash(directory)

@@ -21,8 +21,8 @@ from distributed.comm import CommClosedError
 from tqdm import tqdm
 
 from mnist_core.errors import UserError, printable
-from mnist_core.files.reading import content_hash, read_bytes
-from mnist_core.training.worker import NotAdmitted, join, perform, receive, versions
+from mnist_core.files.reading import read_bytes
+from mnist_core.training.worker import NotAdmitted, hash_of, join, perform, receive, versions
 
 PATIENCE = 60.0  # seconds without any worker, or without a sign of life from one
 AWAY = 20.0  # seconds between two looks, after which this process itself must have been stopped
@@ -112,7 +112,7 @@ class Jobs:
     def __init__(self, cluster: Cluster, data_directory: Path) -> None:
         self._cluster = cluster
         self._data_directory = data_directory
-        self._data_sha256 = content_hash(data_directory) if cluster.address else ""
+        self._data_sha256 = hash_of(data_directory) if cluster.address else ""
         self._running: dict[Future[Any], _Job] = {}
         self._joining: dict[Future[Any], WorkerProcess] = {}
         self._tasks: dict[Future[Any], distributed.Future] = {}  # Dask's claims to what runs and joins

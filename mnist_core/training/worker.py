@@ -52,6 +52,12 @@ def versions() -> dict[str, str]:
     return found
 
 
+@cache
+def hash_of(directory: Path) -> str:
+    """Return the hash of the data in a directory; they do not change while a stage runs."""
+    return content_hash(directory)
+
+
 def join(data_sha256: str) -> tuple[dict[str, str], bool]:
     """Return this worker's versions, and whether it has these data already."""
     os.environ.update(ONE_THREAD)  # TensorFlow is told by it, when it is imported
