@@ -17,6 +17,9 @@ from mnist_core.networks.architectures import Architecture, CheckedArchitecture,
 Rate: TypeAlias = Annotated[PositiveFloat, Field(allow_inf_nan=False, strict=True)]
 Seed: TypeAlias = Annotated[StrictInt, annotated_types.Interval(ge=0, lt=2**32)]
 
+MAX_TRIAL_EPOCHS = 5000
+"""Of all trials of a search together. Its record and the tables of all searches must be of a size that is read."""
+
 
 class GridSearch(Section):
     """Try the given learning rates."""
@@ -24,6 +27,10 @@ class GridSearch(Section):
     strategy: Literal["grid"]
     learning_rates: Annotated[tuple[Rate, ...], Field(min_length=1)]
     seed: Seed
+
+    def trial_epochs(self, epochs: int) -> int:
+        """Return how many epochs all trials train together, at most, if each trains so many."""
+        return len(self.learning_rates) * epochs
 
 
 class ProbeSearch(Section):
@@ -33,6 +40,10 @@ class ProbeSearch(Section):
     largest_learning_rate: Rate
     num_learning_rates: Annotated[Count, annotated_types.Le(10)]
     seed: Seed
+
+    def trial_epochs(self, epochs: int) -> int:
+        """As `GridSearch.trial_epochs`; rates that do not train at all are not counted."""
+        return self.num_learning_rates * epochs
 
 
 SearchParams: TypeAlias = GridSearch | ProbeSearch
@@ -64,6 +75,23 @@ class TunedSearch(Section):
         if len({self.seed, *self.choice_seeds}) <= len(self.choice_seeds):
             raise ValueError("choice_seeds must differ from each other and from seed")
         return self
+
+    def rung_epochs(self, epochs: int) -> list[int]:
+        """Return after how many epochs trials are compared, ascending; the last are all."""
+        shares = [self.reduction**power for power in reversed(range(self.num_rungs))]
+        return sorted({max(1, round(epochs / share)) for share in shares})
+
+    def num_promoted(self, num_trials: int) -> int:
+        """Return how many of the trials at a rung go on."""
+        return max(1, num_trials // self.reduction)
+
+    def trial_epochs(self, epochs: int) -> int:
+        """As `GridSearch.trial_epochs`; the choice among the best comes on top."""
+        of_batch, trials, before = 0, self.trials_per_batch, 0
+        for rung in self.rung_epochs(epochs):
+            of_batch += trials * (rung - before)
+            trials, before = self.num_promoted(trials), rung
+        return self.num_batches * of_batch
 
 
 class LearningRates(Section):
@@ -103,12 +131,28 @@ class EpochsParams(Section):
     d: Count
 
 
-class FrameworkParams(Section):
+class _Searched(Section):
+    """Four networks that are searched."""
+
+    search: GridSearch | ProbeSearch | TunedSearch
+    epochs: EpochsParams
+
+    @model_validator(mode="after")
+    def _short_enough(self) -> Self:
+        for letter, epochs in self.epochs:
+            if (total := self.search.trial_epochs(epochs)) > MAX_TRIAL_EPOCHS:
+                raise ValueError(
+                    f"the trials of network {letter} would train {total} epochs in all, and at most {MAX_TRIAL_EPOCHS}"
+                    f" are allowed; lower epochs.{letter} or the number of trials"
+                )
+        return self
+
+
+class FrameworkParams(_Searched):
     """What the four models of one framework share, and how long each of them is searched."""
 
     batch_size: Count
     search: Annotated[SearchParams, Field(discriminator="strategy")]
-    epochs: EpochsParams
 
 
 class SpacesParams(Section):
@@ -120,11 +164,10 @@ class SpacesParams(Section):
     d: SearchSpace
 
 
-class TunedParams(Section):
+class TunedParams(_Searched):
     """The tuned protocol, the same for both frameworks; `epochs` is how long a trial trains that is never left out."""
 
     search: TunedSearch
-    epochs: EpochsParams
     space: SpacesParams
 
     def space_of(self, model: str) -> SearchSpace:

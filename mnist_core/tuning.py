@@ -57,7 +57,7 @@ def tune(
     Raises:
         UserError: every trial failed, or every finalist.
     """
-    study, rungs = create_study(params, space), rung_epochs(epochs, params)
+    study, rungs = create_study(params, space), params.rung_epochs(epochs)
     runs: list[TrainingRun] = []
     states: list[TrainingState] = []
     with progress_bar(num_epochs(epochs, params), description) as bar:
@@ -66,7 +66,7 @@ def tune(
             batch = [
                 TrainingRun(setup, _suggest(trial, space, epochs), params.seed, ("validation",)) for trial in asked
             ]
-            ended = _halve(cluster, batch, rungs, params.reduction, bar=bar, others=states, checkpoints=checkpoints)
+            ended = _halve(cluster, batch, rungs, params, bar=bar, others=states, checkpoints=checkpoints)
             for trial, state in zip(asked, ended, strict=True):
                 _tell(study, trial, state, rungs)
             runs, states = runs + batch, states + ended
@@ -119,30 +119,16 @@ def _suggest(trial: Any, space: SearchSpace, epochs: int) -> Hyperparameters:
     return Hyperparameters(learning_rate=float(f"{rate:.3g}"), epochs=epochs, **chosen)
 
 
-def rung_epochs(epochs: int, params: TunedSearch) -> list[int]:
-    """Return after how many epochs trials are compared, ascending; the last are all."""
-    shares = [params.reduction**power for power in reversed(range(params.num_rungs))]
-    return sorted({max(1, round(epochs / share)) for share in shares})
-
-
 def num_epochs(epochs: int, params: TunedSearch) -> int:
     """Return how many epochs the search and the choice train in all, at most."""
-    of_batch, trials, before = 0, params.trials_per_batch, 0
-    for rung in rung_epochs(epochs, params):
-        of_batch += trials * (rung - before)
-        trials, before = _num_promoted(trials, params.reduction), rung
-    return params.num_batches * of_batch + NUM_FINALISTS * len(params.choice_seeds) * epochs
-
-
-def _num_promoted(num_trials: int, reduction: int) -> int:
-    return max(1, num_trials // reduction)
+    return params.trial_epochs(epochs) + NUM_FINALISTS * len(params.choice_seeds) * epochs
 
 
 def _halve(
     cluster: Cluster,
     runs: Sequence[TrainingRun],
     rungs: Sequence[int],
-    reduction: int,
+    params: TunedSearch,
     *,
     bar: Bar,
     others: Sequence[TrainingState],
@@ -169,7 +155,7 @@ def _halve(
         if rung == rungs[-1]:
             break
         sound = [i for i in alive if not known[i].failure]
-        places = _num_promoted(len(alive), reduction)
+        places = params.num_promoted(len(alive))
         alive = sorted(sorted(sound, key=lambda i: (_last_error(known[i]), i))[:places])
         if not alive:
             break

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import mnist_core.tensorflow_nn  # noqa: F401 (Keras would start TensorFlow before threads are set, which is done once)
 from benchmarks.__main__ import main
 from benchmarks.contenders import keras_model, torch_model
 from benchmarks.document import BEGIN, END, machine_name, missed_limits, replace_section, section

@@ -107,6 +107,18 @@ FAULTS = {
         f"reduction: {10**400}",
         "profiles.paper.tuned.search.reduction: ",
     ),
+    "an epoch too many for a grid": (
+        "d: 100}",
+        "d: 1251}",
+        "profiles.paper.tensorflow: the trials of network d would train 5004 epochs in all, and at most 5000 are"
+        " allowed; lower epochs.d or the number of trials",
+    ),
+    "an epoch too many for a probe": ("c: 500", "c: 1667", "profiles.paper.numpy: the trials of network c would train"),
+    "a search that trains on and on": (
+        "num_batches: 1",
+        "num_batches: 90",  # of 8 trials of 4 epochs, and one of them for 28 more
+        "profiles.paper.tuned: the trials of network b would train 5040 epochs in all",
+    ),
     "epochs of 400 digits": ("d: 100}", f"d: {10**400}}}", "profiles.paper.tensorflow.epochs.d: "),
     "more images than there are numbers": ("train: 55000", f"train: {10**400}", "profiles.paper.data.train: "),
     "epochs of parity": ("epochs: 5}", "epochs: 1000000000}", "profiles.paper.parity.epochs: "),

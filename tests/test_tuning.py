@@ -11,14 +11,14 @@ from mnist_core.candidates import read_search
 from mnist_core.errors import UserError
 from mnist_core.files.writing import write_json
 from mnist_core.models import MODELS, tuned
-from mnist_core.params import GridSearch, SearchSpace, TunedSearch, load_params
+from mnist_core.params import SearchSpace, TunedSearch, load_params
 from mnist_core.training import cluster as cluster_module
 from mnist_core.training.checkpoints import Checkpoints
 from mnist_core.training.cluster import open_cluster
 from mnist_core.training.divergence import Failure
 from mnist_core.training.history import EpochRecord
 from mnist_core.training.run import TrainingState
-from mnist_core.tuning import create_study, num_epochs, rung_epochs, tune
+from mnist_core.tuning import create_study, num_epochs, tune
 
 ROOT = Path(__file__).parents[1]
 SEARCH = TunedSearch(
@@ -134,10 +134,10 @@ def test_the_record_is_read_back(scripted, tmp_path):
 
 def test_rungs_and_their_cost_by_hand():
     """Each batch: 4 trials of 2 epochs, 2 of them for 2 more. Then 3 finalists with 2 seeds, 4 epochs each."""
-    assert rung_epochs(4, SEARCH) == [2, 4]
+    assert SEARCH.rung_epochs(4) == [2, 4]
     assert num_epochs(4, SEARCH) == 2 * (8 + 4) + 24
-    assert rung_epochs(28, SEARCH.model_copy(update={"num_rungs": 3, "reduction": 3})) == [3, 9, 28]
-    assert rung_epochs(2, SEARCH.model_copy(update={"num_rungs": 3, "reduction": 3})) == [1, 2]
+    assert SEARCH.model_copy(update={"num_rungs": 3, "reduction": 3}).rung_epochs(28) == [3, 9, 28]
+    assert SEARCH.model_copy(update={"num_rungs": 3, "reduction": 3}).rung_epochs(2) == [1, 2]
 
 
 @pytest.mark.parametrize("strategy", ["random", "qmc", "tpe"])
@@ -206,6 +206,5 @@ def test_neither_the_number_of_workers_nor_an_accident_changes_a_byte(client, se
 @pytest.mark.parametrize("model", MODELS)
 def test_the_tuned_protocol_sees_no_more_images_than_the_reports_search(model):
     params = load_params(ROOT / "params.yaml").profiles["paper"]
-    report = params.framework(model).search
-    rates = len(report.learning_rates) if isinstance(report, GridSearch) else report.num_learning_rates
-    assert num_epochs(params.search_epochs(tuned(model)), params.tuned.search) <= rates * params.search_epochs(model)
+    of_report = params.framework(model).search.trial_epochs(params.search_epochs(model))
+    assert num_epochs(params.search_epochs(tuned(model)), params.tuned.search) <= of_report

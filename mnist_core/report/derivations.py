@@ -31,7 +31,7 @@ def render_derivations(path: Path, *, page_directory: Path) -> Markup:
     relative to the document, become relative to `page_directory`.
 
     Raises:
-        UserError: the file is missing, or a formula cannot be converted.
+        UserError: the file is missing, does not begin with a title and text below it, or a formula cannot be converted.
     """
     text = read_text(path)
 
@@ -48,7 +48,12 @@ def render_derivations(path: Path, *, page_directory: Path) -> Markup:
 
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     markdown.use(dollarmath_plugin, renderer=render_formula, allow_labels=False, double_inline=True)
-    tokens = _without_title(markdown.parse(text))
+    tokens = markdown.parse(text)
+    if len(tokens) <= 3 or tokens[0].tag != "h1":
+        raise UserError(
+            f"{path} has to begin with a title (# ...) and text below it; restore it: `git checkout {path}`"
+        )
+    tokens = tokens[3:]
     _adapt_headings(tokens)
     for token in tokens:
         if token.type == "th_open":
@@ -57,12 +62,6 @@ def render_derivations(path: Path, *, page_directory: Path) -> Markup:
             if child.type == "link_open":
                 child.attrSet("href", _adapt_link(str(child.attrGet("href")), path.parent, page_directory))
     return Markup(markdown.renderer.render(tokens, markdown.options, {}))
-
-
-def _without_title(tokens: list[Token]) -> list[Token]:
-    if tokens and tokens[0].type == "heading_open" and tokens[0].tag == "h1":
-        return tokens[3:]
-    return tokens
 
 
 def _adapt_headings(tokens: list[Token]) -> None:

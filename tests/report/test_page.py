@@ -465,6 +465,16 @@ def test_a_formula_that_is_not_understood_names_its_file(tmp_path):
         render_derivations(path, page_directory=tmp_path)
 
 
+@pytest.mark.parametrize(
+    "text", ["", "\n \n", "[" * 100_000, "Text.\n", "## A section\n\nText.\n", "# A title alone\n"]
+)
+def test_a_document_without_its_title_or_text_is_refused(tmp_path, text):
+    path = tmp_path / "derivations.md"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"derivations\.md has to begin with a title"):
+        render_derivations(path, page_directory=tmp_path)
+
+
 def test_every_formula_of_the_real_derivations_converts():
     path = ROOT / "docs/derivations.md"
     html = render_derivations(path, page_directory=ROOT / "plots")

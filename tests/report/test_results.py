@@ -3,13 +3,16 @@
 import json
 import shutil
 
+import pandas as pd
 import pytest
 
-from mnist_core.candidates import read_search
+from mnist_core.candidates import Candidate, SearchResult, Trial, read_search
 from mnist_core.errors import UserError
+from mnist_core.files.reading import read_csv
+from mnist_core.files.writing import write_csv, write_json
 from mnist_core.models import ALL_MODELS, MODELS, tuned_pairs
-from mnist_core.params import load_params
-from mnist_core.records import read_summary
+from mnist_core.params import MAX_TRIAL_EPOCHS, load_params
+from mnist_core.records import TEST_ERROR_COLUMNS, read_summary
 from mnist_core.report.page import build_report
 from mnist_core.report.results import (
     read_comparisons,
@@ -172,3 +175,29 @@ def test_details_without_seeds_or_images_are_refused(root):
         with pytest.raises(UserError, match=rf"details\.json: {key}: "):
             build(root)
         path.write_text(json.dumps(content))
+
+
+def test_the_longest_searches_that_params_allow_can_be_read(tmp_path):
+    """Numbers as long as they can be; of all searches together stand the curves of the chosen epochs in one table."""
+    rate, error = 0.000123456789, 98.7654
+    epochs = range(1, MAX_TRIAL_EPOCHS + 1)
+    candidate = Candidate(learning_rate=rate, epochs=1, validation_error=error)
+    result = SearchResult(
+        candidates=tuple(candidate.model_copy(update={"epochs": epoch}) for epoch in epochs),
+        trials=(
+            Trial(
+                learning_rate=rate,
+                failure=None,
+                epochs=MAX_TRIAL_EPOCHS,
+                best_epoch=1,
+                best_validation_error=error,
+            ),
+        ),
+        curves=pd.DataFrame({"learning_rate": rate, "epoch": epochs, "validation_error": error, "best": 0}),
+    )
+    write_json(tmp_path / "1d.json", {"model": "1d"} | result.to_json())
+    write_csv(result.curves, tmp_path / "1d.csv")
+    assert len(read_trials(tmp_path / "1d.csv", read_search(tmp_path / "1d.json", "1d"))) == MAX_TRIAL_EPOCHS
+    curves = [pd.DataFrame({"model": model, "epoch": epochs, "test_error": error}) for model in ALL_MODELS]
+    write_csv(pd.concat(curves), tmp_path / "test_errors.csv")
+    assert len(read_csv(tmp_path / "test_errors.csv", TEST_ERROR_COLUMNS)) == len(ALL_MODELS) * MAX_TRIAL_EPOCHS
