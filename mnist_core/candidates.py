@@ -6,6 +6,7 @@ them with the error that it had. Stage search ranks them, stage train takes the 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
@@ -24,6 +25,9 @@ Schedule: TypeAlias = Literal["constant", "cosine"]
 Momentum: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 MAX_SHIFT = 4  # pixels; the digits of MNIST have about so many black ones around them
 Shift: TypeAlias = Annotated[int, Field(ge=0, le=MAX_SHIFT)]
+MAX_TRIAL_EPOCHS = 5000
+"""Of all trials of a search together. Its record and the tables of all searches must be of a size that is read."""
+MAX_BATCH = 10_000_000  # images, no fewer than params.yaml may ask for
 
 CHOICES = ("batch_size", "momentum", "weight_decay", "schedule", "shift")
 """Hyperparameters that the tuned protocol picks from lists; the learning rate comes from a range."""
@@ -45,8 +49,8 @@ class Hyperparameters(Record):
     """
 
     learning_rate: PositiveFloat
-    epochs: PositiveInt
-    batch_size: PositiveInt | None = None
+    epochs: Annotated[PositiveInt, Field(le=MAX_TRIAL_EPOCHS)]
+    batch_size: Annotated[PositiveInt, Field(le=MAX_BATCH)] | None = None
     momentum: Momentum = 0.0
     weight_decay: NonNegativeFloat = 0.0
     schedule: Schedule = "constant"
@@ -70,6 +74,11 @@ class Candidate(Hyperparameters):
     def hyperparameters(self) -> Hyperparameters:
         """Everything but the error."""
         return Hyperparameters(**self.model_dump(include=set(Hyperparameters.model_fields)))
+
+    @property
+    def learned(self) -> tuple[Hyperparameters, float]:
+        """The hyperparameters and their error, by which records of any kind are compared."""
+        return self.hyperparameters, self.validation_error
 
 
 class Trial(Record):
@@ -131,6 +140,33 @@ class Search(Candidate):
     probes: list[Probe]
     candidates: Annotated[list[Candidate], Field(min_length=1)]
     finalists: list[Finalist] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _best_first(self) -> Self:
+        errors = [found.validation_error for found in self.candidates]
+        if errors != sorted(errors) or self.learned != self.candidates[0].learned:
+            raise ValueError("the first of candidates is not the best, or not what stands on top")
+        return self
+
+    @model_validator(mode="after")
+    def _from_trials(self) -> Self:
+        if any(finalist.trial >= len(self.trials) for finalist in self.finalists):
+            raise ValueError("one of finalists is no trial")
+        if self.finalists:
+            errors = [(found.validation_error, found.trial) for found in self.finalists]
+            ranked = sorted((pair for pair in errors if pair[0] is not None), key=itemgetter(0))  # as they were written
+            ended = [(self.trials[trial].hyperparameters, error) for error, trial in ranked]
+            fit = ended == [found.learned for found in self.candidates]
+        else:
+            lasted = {trial.learning_rate: trial.epochs for trial in self.trials}
+            fit = all(
+                found.epochs <= lasted.get(found.learning_rate, 0)
+                and found.hyperparameters == Hyperparameters(learning_rate=found.learning_rate, epochs=found.epochs)
+                for found in self.candidates
+            )
+        if not fit:
+            raise ValueError("candidates are not what trials and finalists found")
+        return self
 
 
 @dataclass(frozen=True)
@@ -217,6 +253,8 @@ def read_choice(path: Path, model: str, search: Search | None = None) -> Choice:
             f"{path}: learning rate {choice.learning_rate:g} with {choice.epochs} epochs is no candidate of its search;"
             f" {remedy}"
         )
+    if search and choice.learned not in [found.learned for found in search.candidates]:
+        raise UserError(f"{path}: validation_error {choice.validation_error:g} is not that of its search; {remedy}")
     return choice
 
 

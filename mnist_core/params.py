@@ -8,17 +8,14 @@ import psutil
 from pydantic import Field, PositiveFloat, StrictBool, StrictInt, model_validator
 from tqdm import tqdm
 
-from mnist_core.candidates import MAX_SHIFT, Schedule
+from mnist_core.candidates import MAX_SHIFT, MAX_TRIAL_EPOCHS, Schedule
 from mnist_core.data.params import Count, DataParams, SplitSizes
 from mnist_core.files.reading import Section, read_yaml, validate
 from mnist_core.models import ALL_MODELS, framework_and_letter, protocol_of
 from mnist_core.networks.architectures import Architecture, CheckedArchitecture, operations, training_bytes
 
-Rate: TypeAlias = Annotated[PositiveFloat, Field(allow_inf_nan=False, strict=True)]
+Rate: TypeAlias = Annotated[PositiveFloat, Field(allow_inf_nan=False, strict=True, le=1e38)]  # float32 ends there
 Seed: TypeAlias = Annotated[StrictInt, annotated_types.Interval(ge=0, lt=2**32)]
-
-MAX_TRIAL_EPOCHS = 5000
-"""Of all trials of a search together. Its record and the tables of all searches must be of a size that is read."""
 
 
 class GridSearch(Section):
@@ -27,6 +24,12 @@ class GridSearch(Section):
     strategy: Literal["grid"]
     learning_rates: Annotated[tuple[Rate, ...], Field(min_length=1)]
     seed: Seed
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.learning_rates)) < len(self.learning_rates):
+            raise ValueError("learning_rates must differ from each other")
+        return self
 
     def trial_epochs(self, epochs: int) -> int:
         """Return how many epochs all trials train together, at most, if each trains so many."""
@@ -261,6 +264,8 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _known_profile(self) -> Self:
+        if unprintable := [name for name in self.profiles if not name.isprintable()]:
+            raise ValueError(f"profiles: {unprintable[0]!r} is no name that can be printed")
         if self.profile not in self.profiles:
             raise ValueError(f"profile: {self.profile!r} is none of {', '.join(self.profiles)}")
         return self

@@ -4,6 +4,7 @@ The first comes from the pipeline and is not in git; the second is, so that a cl
 """
 
 import hashlib
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -51,13 +52,14 @@ def find_model(model: str, seed: int | None = None, *, root: Path = Path()) -> P
         UserError: neither place has it, or the published one was trained with another seed.
     """
     trained = root / TRAINED / model
-    if trained.is_dir():
-        seeds = [int(match[1]) for path in trained.iterdir() if (match := re.fullmatch(r"seed_(\d+)\.npz", path.name))]
+    if _is_directory(trained):
+        names = [path.name for path in trained.iterdir()]
+        seeds = [int(match[1]) for name in names if (match := re.fullmatch(r"seed_(\d{1,10})\.npz", name))]
         if seed is None and not seeds:
             raise UserError(f"{trained}: holds no seed_*.npz; train the model again (dvc repro)")
         return trained / f"seed_{min(seeds) if seed is None else seed}.npz"
     path = root / PUBLISHED / f"{model}.npz"
-    if not path.exists():
+    if not _is_file(path):
         raise UserError(f"{model}: no model in {root / TRAINED} nor {root / PUBLISHED}; train it (dvc repro)")
     record = read_published(root / PUBLISHED).get(model)
     if record is None or sha256(path) != record.sha256:
@@ -69,7 +71,20 @@ def find_model(model: str, seed: int | None = None, *, root: Path = Path()) -> P
 
 def is_there(model: str, *, root: Path = Path()) -> bool:
     """Return whether `find_model` has any file of a model."""
-    return (root / TRAINED / model).is_dir() or (root / PUBLISHED / f"{model}.npz").exists()
+    return _is_directory(root / TRAINED / model) or _is_file(root / PUBLISHED / f"{model}.npz")
+
+
+def _is_file(path: Path) -> bool:
+    with reading(path, "a file", "let this user look there"):
+        return path.is_file()
+
+
+def _is_directory(path: Path) -> bool:
+    with reading(path, "a directory", "let this user look there"):
+        if not path.is_dir():
+            return False
+        os.scandir(path).close()  # who may not list it hears so here
+        return True
 
 
 def place_of(path: Path) -> Path:
@@ -83,7 +98,7 @@ def seeds_of(model: str, seeds: list[int] | tuple[int, ...], *, root: Path = Pat
     Raises:
         UserError: the model is in neither place.
     """
-    if (root / TRAINED / model).is_dir():
+    if _is_directory(root / TRAINED / model):
         return list(seeds)
     record = read_published(root / PUBLISHED).get(model)
     if record is None:
@@ -98,7 +113,7 @@ def learned_with(model: str, *, root: Path = Path()) -> dict[str, Any]:
         UserError: the record is missing or damaged, or about another model.
     """
     trained = root / TRAINED / model
-    if trained.is_dir():
+    if _is_directory(trained):
         return read_choice(trained / HYPERPARAMETERS, model).hyperparameters.model_dump(exclude_none=True)
     return read_published(root / PUBLISHED)[model].learned_with
 

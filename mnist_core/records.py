@@ -7,10 +7,10 @@ Errors are percent.
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 import numpy as np
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from mnist_core.arrays import NUM_CLASSES, Array
 from mnist_core.candidates import Candidate, Percent
@@ -21,10 +21,13 @@ from mnist_core.models import ALL_MODELS, MODELS, TUNED
 
 Points: TypeAlias = Annotated[float, Field(ge=-100, le=100)]
 """A difference of percents."""
+Deviation: TypeAlias = Annotated[float, Field(ge=0, le=71)]
+"""Standard deviation (n - 1) of percents: of 0 and 100 it is 70.7."""
 Probability: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Count: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]
 Epoch: TypeAlias = Annotated[int, Field(ge=1, lt=2**31)]
 Verdict: TypeAlias = Literal["different", "alike", "undecided"]
+_LETTERS = {letter for _, letter in MODELS.values()}
 
 ERROR_KEYS = ("train_error", "train_error_std", "test_error", "test_error_std")
 
@@ -49,13 +52,13 @@ class Scores(Candidate):
     """metrics/summary.json, of each model: what it was trained with, and its scores over the seeds."""
 
     train_error: Percent
-    train_error_std: Percent
+    train_error_std: Deviation
     test_error: Percent
-    test_error_std: Percent
+    test_error_std: Deviation
     final_validation_error: Percent
-    final_validation_error_std: Percent
-    negative_log_likelihood: NonNegativeFloat
-    brier_score: NonNegativeFloat
+    final_validation_error_std: Deviation
+    negative_log_likelihood: Annotated[NonNegativeFloat, Field(le=88)]  # `calibration_scores` says why
+    brier_score: Annotated[NonNegativeFloat, Field(le=2)]
     expected_calibration_error: Percent
 
 
@@ -67,7 +70,8 @@ class ModelScores(Scores):
 
 
 Method: TypeAlias = Literal["finite_difference", "tensorflow", "naive"]
-RelativeErrors: TypeAlias = dict[str, dict[str, dict[Method, NonNegativeFloat]]]
+_Errors: TypeAlias = Annotated[dict[Method, NonNegativeFloat], Field(min_length=1)]
+RelativeErrors: TypeAlias = dict[str, Annotated[dict[str, _Errors], Field(min_length=1)]]
 """Layer or network -> tensor -> method -> largest relative error."""
 
 
@@ -78,6 +82,18 @@ class GradientChecks(Record):
     networks: RelativeErrors
     largest: NonNegativeFloat
     tolerance: PositiveFloat
+
+    @model_validator(mode="after")
+    def _passed(self) -> Self:
+        if set(self.networks) != _LETTERS:
+            raise ValueError(f"networks are not {', '.join(sorted(_LETTERS))}")
+        checked = [*self.layers.values(), *self.networks.values()]
+        errors = [error for tensors in checked for methods in tensors.values() for error in methods.values()]
+        if self.largest != max(errors):
+            raise ValueError(f"largest is {self.largest:g}, and the largest error {max(errors):g}")
+        if self.largest > float(f"{self.tolerance:.1e}"):  # rounded as the errors are
+            raise ValueError(f"largest is {self.largest:g}, above the tolerance {self.tolerance:g}")
+        return self
 
 
 class CrossLoaded(Record):
@@ -90,16 +106,23 @@ class CrossLoaded(Record):
     logit_difference: NonNegativeFloat
     rounding: NonNegativeFloat
 
+    @model_validator(mode="after")
+    def _add_up(self) -> Self:
+        explained = self.disagreements - self.unexplained
+        if not (0 <= explained <= self.near_ties and max(self.disagreements, self.near_ties) <= self.predictions):
+            raise ValueError("predictions, disagreements, near_ties and unexplained do not add up")
+        return self
+
 
 class Twins(Record):
     """metrics/parity.json, of each letter: largest difference of a logit after so many steps, as text."""
 
-    same_start: bool
+    same_start: Literal[True]  # else the rest means nothing
     logit_difference: dict[str, NonNegativeFloat]
     logit_difference_float64: dict[str, NonNegativeFloat]
     logit_difference_momentum_float64: dict[str, NonNegativeFloat]
     logit_difference_one_rounding: dict[str, NonNegativeFloat]
-    largest_error_gap: NonNegativeFloat
+    largest_error_gap: Percent
     cross_loaded: CrossLoaded
 
 
@@ -109,19 +132,30 @@ class ComparisonRule(Record, strict=False):
     The last is a choice, made before any interval was seen: 0.2 points are 20 of 10,000 images.
     """
 
-    confidence: float
-    num_resamples: int
-    smallest_difference: float
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    num_resamples: PositiveInt
+    smallest_difference: Annotated[float, Field(ge=0, le=100)]
 
 
 class ReliabilityBin(Record, strict=False):
     """Predictions of about the same confidence: how many, how sure they were, and how many were right (fractions)."""
 
-    low: float
-    high: float
-    count: int
-    confidence: float | None  # means; None in an empty bin
-    accuracy: float | None
+    low: Probability
+    high: Probability
+    count: Count
+    confidence: Probability | None  # means; None in an empty bin
+    accuracy: Probability | None
+
+    @model_validator(mode="after")
+    def _within(self) -> Self:
+        if {self.confidence is None, self.accuracy is None} != {self.count == 0}:
+            raise ValueError("confidence and accuracy are those of a count above 0")
+        if self.confidence is not None and not self.low <= self.confidence <= self.high:
+            raise ValueError("confidence is not between low and high")
+        return self
+
+
+_OfClasses: TypeAlias = Annotated[tuple[Percent | None, ...], Field(min_length=NUM_CLASSES, max_length=NUM_CLASSES)]
 
 
 class ModelDetails(Record, strict=False):
@@ -139,15 +173,24 @@ class ModelDetails(Record, strict=False):
         reliability: of all seeds' predictions together.
     """
 
-    first_half_error: float | None
-    second_half_error: float | None
-    error_without_disputed: float | None
-    validation_error: float
-    final_validation_error: float
-    optimism: float
-    precision: tuple[float | None, ...]
-    recall: tuple[float | None, ...]
-    reliability: tuple[ReliabilityBin, ...]
+    first_half_error: Percent | None
+    second_half_error: Percent | None
+    error_without_disputed: Percent | None
+    validation_error: Percent
+    final_validation_error: Percent
+    optimism: Points
+    precision: _OfClasses
+    recall: _OfClasses
+    reliability: Annotated[tuple[ReliabilityBin, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        if self.optimism != round(self.final_validation_error - self.validation_error, 4):
+            raise ValueError("optimism is not final_validation_error minus validation_error")
+        lows, highs = [place.low for place in self.reliability], [place.high for place in self.reliability]
+        if [*lows, 1] != [0, *highs]:
+            raise ValueError("the bins of reliability are not side by side from 0 to 1")
+        return self
 
 
 class Details(Record, strict=False):
@@ -161,11 +204,19 @@ class Details(Record, strict=False):
         models: by name.
     """
 
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)]
     num_images: PositiveInt
     rule: ComparisonRule
-    disputed_images: tuple[int, ...]
+    disputed_images: tuple[NonNegativeInt, ...]
     models: dict[str, ModelDetails]
+
+    @model_validator(mode="after")
+    def _within(self) -> Self:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds do not differ from each other")
+        if self.disputed_images and max(self.disputed_images) >= self.num_images:
+            raise ValueError("disputed_images are not within num_images")
+        return self
 
 
 def read_scores(path: Path, model: str, data_sha256: str) -> ModelScores:
@@ -189,7 +240,8 @@ def read_predictions(path: Path, model: str, data_sha256: str, *, num_images: in
         num_images: N, of the prepared test images.
 
     Returns:
-        The seeds, S of them, and what the model predicts with each: finite float32 (S, N, 10).
+        The seeds, S of them and all different, and what the model predicts with each: float32 (S, N, 10), each row
+        from 0 to 1 with sum 1.
 
     Raises:
         UserError: the file is missing, damaged, or of another model or other data.
@@ -205,9 +257,25 @@ def read_predictions(path: Path, model: str, data_sha256: str, *, num_images: in
     wanted = (seeds.size, num_images, NUM_CLASSES)
     if probabilities.shape != wanted or seeds.ndim != 1 or not seeds.size:
         raise UserError(f"{path}: probabilities have the shape {probabilities.shape}, not {wanted}; {REMEDY}")
-    if not np.isfinite(probabilities).all():
-        raise UserError(f"{path}: its probabilities are not all finite; {REMEDY}")
+    is_float = probabilities.dtype == np.float32
+    if not is_float or not (probabilities >= 0).all() or (abs(probabilities.sum(axis=-1) - 1) > _ROUNDING).any():
+        raise UserError(f"{path}: its probabilities are not float32 from 0 to 1 with sum 1; {REMEDY}")
+    if seeds.dtype != np.int64 or (seeds < 0).any() or len(np.unique(seeds)) < seeds.size:
+        raise UserError(f"{path}: its seeds are not int64 from 0 on, all different; {REMEDY}")
     return tuple(seeds.tolist()), probabilities
+
+
+_ROUNDING = 1e-3  # of a sum of ten probabilities, many times what float32 does
+
+
+def is_near(percent: float, other: float, num_images: int) -> bool:
+    """Return whether two errors (percent) are the same of so many images, but for near ties."""
+    return abs(percent - other) * num_images / 100 < _NEAR_TIES + 0.5  # whole numbers of images, but for rounding
+
+
+_NEAR_TIES = 2
+"""Test images about which a network may change its mind between training and scoring: sums are added up in another
+order on another number of threads."""
 
 
 def _check_origin(path: Path, found: tuple[str, str], wanted: tuple[str, str]) -> None:
@@ -234,8 +302,7 @@ def read_details(path: Path) -> Details:
 def read_twins(path: Path) -> dict[str, Twins]:
     """Read metrics/parity.json: letter of an architecture -> its twins, all four letters."""
     twins = read_record(path, dict[str, Twins])
-    letters = {letter: None for _, letter in MODELS.values()}
-    _check_names(path, twins, letters, letters)
+    _check_names(path, twins, sorted(_LETTERS), _LETTERS)
     return twins
 
 

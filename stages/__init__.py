@@ -9,8 +9,11 @@ PARENT = os.getppid()  # now, before the libraries are imported: it may be gone 
 
 
 def interrupted() -> str:
-    """Return what Ctrl-C makes a stage say."""
-    return "Interrupted; `dvc repro` goes on where it was" if "DVC_STAGE" in os.environ else "Interrupted"
+    """Return what Ctrl-C makes a stage say: how to go on."""
+    if "DVC_STAGE" in os.environ:
+        return "Interrupted; `dvc repro` goes on where it was"
+    by_hand = os.path.basename(os.path.dirname(sys.argv[0])) == __name__  # noqa: PTH119, PTH120 (pathlib takes its time)
+    return "Interrupted; the same command goes on where it was" if by_hand else "Interrupted"
 
 
 def end_at_once(*_: object) -> NoReturn:

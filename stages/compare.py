@@ -9,8 +9,9 @@ from mnist_core.details import disputed_images, model_details
 from mnist_core.errors import UserError
 from mnist_core.files.reading import REMEDY
 from mnist_core.files.writing import output_file, write_csv, write_text
+from mnist_core.metrics import percent
 from mnist_core.models import MODELS, tuned_pairs
-from mnist_core.records import Details, evaluated_models, read_predictions, read_scores
+from mnist_core.records import Details, evaluated_models, is_near, read_predictions, read_scores
 from stages.command import METRICS, PARAMS, PREDICTIONS, PREPARED, SCORES, StageCommand
 
 
@@ -36,6 +37,12 @@ def main() -> None:
                 raise UserError(f"{path}: its seeds {own_seeds} are not those of the other models, {seeds}; {REMEDY}")
             scores = read_scores(SCORES / f"{model}.json", model, data_sha256)
             mistakes[model] = probabilities.argmax(axis=-1) != labels
+            test_error = percent(mistakes[model].mean())
+            if not is_near(test_error, scores.test_error, len(labels)):
+                raise UserError(
+                    f"{path}: its test_error is {test_error:g}, and {SCORES / model}.json has {scores.test_error:g};"
+                    f" {REMEDY}"
+                )
             models[model] = model_details(
                 probabilities,
                 labels,

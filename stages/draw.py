@@ -12,7 +12,7 @@ from stages.command import PLOTS, StageCommand
 def main() -> None:
     """Write plots/draw.html from data/published."""
     with output_file(PLOTS / "draw.html") as path:
-        write_text(path, build_page(PUBLISHED))
+        write_text(path, build_page(PUBLISHED, report=click.echo))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def cluster_options(function: Callable[P, R]) -> Callable[P, R]:
     """Add --workers and --scheduler: where training jobs run. Processors of another kind may change last bits only."""
     function = click.option(
         "--workers",
-        type=click.IntRange(min=0),
+        type=click.IntRange(min=0, max=1000),
         envvar="MNIST_WORKERS",
         help="Local worker processes; default: one a core. With 0 all runs in this one, for a debugger.",
     )(function)

@@ -6,13 +6,20 @@ import pytest
 
 from mnist_core.candidates import Candidate, Choice, rank, read_choice, read_search
 from mnist_core.errors import UserError
+from tests.report.tuned_inputs import tuned_search
 
 PAIR = {"learning_rate": 0.1, "epochs": 3, "validation_error": 1.5}
 SHORTER = {"learning_rate": 0.1, "epochs": 2, "validation_error": 2.0}
 OTHER_RATE = {"learning_rate": 0.01, "epochs": 3, "validation_error": 2.5}
 TRIAL = {"learning_rate": 0.1, "failure": None, "epochs": 3, "best_epoch": 3, "best_validation_error": 1.5}
-SEARCH = PAIR | {"model": "2b", "candidates": [PAIR, SHORTER, OTHER_RATE], "trials": [TRIAL], "probes": []}
+OTHER_TRIAL = TRIAL | {"learning_rate": 0.01, "best_validation_error": 2.5}
+TRIALS = [TRIAL, OTHER_TRIAL]
+SEARCH = PAIR | {"model": "2b", "candidates": [PAIR, SHORTER, OTHER_RATE], "trials": TRIALS, "probes": []}
 CHOICE = PAIR | {"model": "2b", "failures": []}
+
+
+NOT_BEST = "the first of candidates is not the best, or not what stands on top; "
+NOT_FOUND = "candidates are not what trials and finalists found; "
 
 
 @pytest.fixture
@@ -55,6 +62,8 @@ def test_both_files_are_read_back(path):
         (CHOICE | {"validation_error": float("nan")}, "validation_error: Input should be a finite number"),
         (CHOICE | {"epochs": 0}, "epochs: Input should be greater than 0"),
         (CHOICE | {"epoch": 3}, "epoch: unknown key"),
+        (CHOICE | {"epochs": 10**12}, "epochs: Input should be less than or equal to 5000"),
+        (CHOICE | {"batch_size": 10**12}, "batch_size: Input should be less than or equal to 10000000"),
     ],
 )
 def test_a_damaged_choice_is_one_line(path, content, fault):
@@ -69,6 +78,15 @@ def test_a_damaged_choice_is_one_line(path, content, fault):
         ({"trials": [TRIAL | {"failure": "diverged"}]}, "trials.0.failure: Input should be 'non-finite', 'dead'"),
         ({"trials": [TRIAL | {"best_epoch": None}]}, "trials.0: a trial has a best epoch"),
         ({"trials": [TRIAL | {"best_validation_error": None}]}, "trials.0: a trial has a best epoch"),
+        ({"candidates": [PAIR | {"epochs": 10**12}]}, "candidates.0.epochs: Input should be less than or equal to"),
+        ({"learning_rate": 0.2}, NOT_BEST),
+        ({"epochs": 2}, NOT_BEST),
+        ({"batch_size": 7}, NOT_BEST),
+        ({"validation_error": 0.1}, NOT_BEST),
+        ({"candidates": [SHORTER, PAIR]} | SHORTER, NOT_BEST),
+        ({"trials": [TRIAL]}, NOT_FOUND),  # the other candidate has a rate that was not tried
+        ({"trials": [TRIAL | {"epochs": 2}, OTHER_TRIAL]}, NOT_FOUND),  # or more epochs than were
+        ({"candidates": [PAIR, SHORTER | {"momentum": 0.5}]}, NOT_FOUND),  # which only the tuned protocol chooses
     ],
 )
 def test_a_damaged_search_is_one_line(path, change, fault):
@@ -77,9 +95,28 @@ def test_a_damaged_search_is_one_line(path, change, fault):
 
 def test_a_trial_that_spiked_may_have_a_best_epoch_and_one_that_failed_otherwise_has_none(path):
     failed = {"learning_rate": 1.0, "epochs": 0, "best_epoch": None, "best_validation_error": None}
-    trials = [failed | {"failure": "non-finite"}, TRIAL | {"failure": "spiked"}]
+    trials = [failed | {"failure": "non-finite"}, TRIAL | {"failure": "spiked"}, OTHER_TRIAL]
     search = read_search(write(path, SEARCH | {"trials": trials}), "2b")
-    assert [trial.failure for trial in search.trials] == ["non-finite", "spiked"]
+    assert [trial.failure for trial in search.trials] == ["non-finite", "spiked", None]
+
+
+@pytest.mark.parametrize(
+    ("place", "key", "value", "fault"),
+    [
+        (("finalists", 1), "trial", 9, "one of finalists is no trial; "),
+        (("finalists", 1), "trial", 3, NOT_FOUND),
+        (("finalists", 1), "validation_error", 1.9, NOT_FOUND),
+        (("finalists", 0), "validation_error", None, NOT_FOUND),
+        (("candidates", 1), "batch_size", 77, NOT_FOUND),
+        (("trials", 1), "hyperparameters", None, NOT_FOUND),
+    ],
+)
+def test_what_the_tuned_protocol_ranks_are_its_finalists(path, place, key, value, fault):
+    record = json.loads(json.dumps(tuned_search("2b")[0]))  # a copy, in which no part stands twice
+    assert len(read_search(write(path, record), "2b").candidates) == 2
+    (name, number) = place
+    record[name][number][key] = value
+    assert message(path, read_search, record).startswith(fault)
 
 
 @pytest.mark.parametrize(("read", "content"), [(read_choice, CHOICE), (read_search, SEARCH)])
@@ -98,6 +135,8 @@ def test_the_choice_is_a_candidate_of_the_search(path):
     search = read_search(write(path, SEARCH), "2b")
     fault = message(path, lambda path, model: read_choice(path, model, search), CHOICE | {"epochs": 1})
     assert fault.startswith("learning rate 0.1 with 1 epochs is no candidate of its search; ")
+    fault = message(path, lambda path, model: read_choice(path, model, search), CHOICE | {"validation_error": 0.5})
+    assert fault.startswith("validation_error 0.5 is not that of its search; ")
 
 
 def test_what_speaks_against_a_candidate_is_its_own_failure_or_another_one_at_its_rate():

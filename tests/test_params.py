@@ -86,6 +86,52 @@ FAULTS = {
     "fraction of a pool": ("pool_size: 2", "pool_size: 2.0", "architectures.d.1: pool_size must be a whole number"),
     "no list of layers": ("a:\n    - {type: dense, units: 10}", "a: dense", "architectures.a: "),
     "a layer that is no mapping": (FIRST_LAYER_B, "- dense", "architectures.b.0: "),
+    "a list of lists for a size": (
+        "units: 128",
+        "units: &x [l, [l]]",
+        "architectures.b.0: units must be a whole number, not a list",
+    ),
+    "a seed that nobody can spell": ("[1, 2, 3, 4, 5]", f"[0x{'F' * 6000}]", "profiles.paper.train.seeds.0: "),
+    "a hundred layers too many": (
+        FIRST_LAYER_D,
+        "- {type: max_pool2d, pool_size: 1, stride: 1}\n    " * 101 + "- {type: conv2d, filters: 1, kernel_size: 1}",
+        "architectures.d: Tuple should have at most 100 items",
+    ),
+    "a step that TensorFlow cannot count": (
+        FIRST_LAYER_D,
+        "- {type: max_pool2d, pool_size: 1, stride: 3000000000}",
+        "architectures.d.0: stride must be from 1 to 2147483647, not 3000000000",
+    ),
+    "a rate twice": (
+        "[0.1, 0.01, 0.001, 0.0001]",
+        "[0.1, 0.1]",
+        "profiles.paper.tensorflow.search: learning_rates must differ",
+    ),
+    "a rate beyond all reason": (
+        "largest_learning_rate: 10,",
+        "largest_learning_rate: 1e308,",
+        "profiles.paper.numpy.search.",
+    ),
+    "a range beyond all reason": (
+        "high: 0.3}",
+        "high: 1.797e308}",
+        "profiles.paper.tuned.space.b.learning_rate.high: ",
+    ),
+    "a class that no file can name": (
+        "class_names: []",
+        'class_names: ["\\uD800"]',
+        "data.class_names.0: should be printable",
+    ),
+    "a class that a terminal obeys": (
+        "class_names: []",
+        'class_names: ["a\\e[31mx"]',
+        "data.class_names.0: should be printable",
+    ),
+    "a profile that no file can name": (
+        "  quick:\n",
+        '  "\\uD800":\n',
+        "profiles: '\\ud800' is no name that can be printed",
+    ),
     "no rate": ("[0.1, 0.01, 0.001, 0.0001]", "[]", "profiles.paper.tensorflow.search.learning_rates: "),
     "unknown strategy": ("strategy: probe", "strategy: random", "profiles.paper.numpy.search"),
     "eleven classes": ("class_names: []", "class_names: [a, b, c, d, e, f, g, h, i, j, k]", "data.class_names: "),

@@ -1,11 +1,23 @@
 """What is known of published models: the right record is read, others are refused in one line."""
 
+import errno
 import json
+import os
+from pathlib import Path
 
 import pytest
 
 from mnist_core.errors import UserError
-from mnist_core.published import RECORD, read_published
+from mnist_core.published import (
+    PUBLISHED,
+    RECORD,
+    TRAINED,
+    find_model,
+    is_there,
+    learned_with,
+    read_published,
+    seeds_of,
+)
 
 KNOWN = {"sha256": "ab" * 32, "test_error": 1.25, "seed": 1, "learning_rate": 0.1, "epochs": 3}
 
@@ -29,3 +41,32 @@ def test_an_impossible_record_is_one_line(tmp_path, change, fault):
     with pytest.raises(UserError) as refused:
         read_published(tmp_path)
     assert str(refused.value).startswith(f"{tmp_path / RECORD}: {fault}; restore it with git checkout")
+
+
+@pytest.mark.parametrize(
+    "ask", [find_model, is_there, learned_with, lambda model, *, root: seeds_of(model, [1], root=root)]
+)
+def test_a_place_that_this_user_may_not_look_into_is_one_line(tmp_path, monkeypatch, ask):
+    (tmp_path / TRAINED / "2d").mkdir(parents=True)
+
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(
+        UserError, match=r"data/models/2d: cannot be read \(Permission denied\); let this user look there"
+    ):
+        ask("2d", root=tmp_path)
+
+
+def test_a_published_file_that_this_user_may_not_see_is_one_line(tmp_path, monkeypatch):
+    looked_at = Path.is_file
+
+    def refuse(path):
+        if path.parent == tmp_path / PUBLISHED:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return looked_at(path)
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    with pytest.raises(UserError, match=r"2d\.npz: cannot be read \(Permission denied\)"):
+        find_model("2d", root=tmp_path)

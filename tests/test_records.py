@@ -79,6 +79,13 @@ def test_scores_are_read(path):
         ({"epochs": 0}, "epochs: Input should be greater than 0 (found 0)"),
         ({"epochs": 2.0}, "epochs: Input should be a valid integer (found 2.0)"),
         ({"tset_error": 2.0}, "tset_error: unknown key"),
+        ({"test_error_std": 71.5}, "test_error_std: Input should be less than or equal to 71 (found 71.5)"),
+        ({"brier_score": 2.5}, "brier_score: Input should be less than or equal to 2 (found 2.5)"),
+        (
+            {"negative_log_likelihood": 99.0},
+            "negative_log_likelihood: Input should be less than or equal to 88 (found 99.0)",
+        ),
+        ({"batch_size": 10**12}, f"batch_size: Input should be less than or equal to 10000000 (found {10**12})"),
     ],
 )
 def test_impossible_scores_are_refused(path, change, fault):
@@ -119,6 +126,105 @@ def test_the_details_hold_the_eight_models(path):
     assert message(path, read_details, details) == f"holds {NAMES.replace('2d', '3a')} instead of {NAMES}"
     del details["models"]["3a"]
     assert message(path, read_details, details) == f"holds {NAMES.removesuffix(', 2d')} instead of {NAMES}"
+
+
+def changed(content, place, value):
+    """A copy in which the value at a place is another."""
+    copy = json.loads(json.dumps(content))
+    part = copy
+    for key in place[:-1]:
+        part = part[key]
+    part[place[-1]] = value
+    return copy
+
+
+OF_1A, BIN = ("models", "1a"), ("models", "1a", "reliability", 1)
+NO_BIN = "models.1a.reliability.1: confidence and accuracy are those of a count above 0"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "fault"),
+    [
+        ((*OF_1A, "first_half_error"), 250.0, "models.1a.first_half_error: Input should be less than or equal to 100"),
+        ((*OF_1A, "second_half_error"), -1.0, "models.1a.second_half_error: Input should be greater than or equal"),
+        ((*OF_1A, "error_without_disputed"), 101.0, "models.1a.error_without_disputed: Input should be less than"),
+        ((*OF_1A, "validation_error"), -1.0, "models.1a.validation_error: Input should be greater than or equal to 0"),
+        ((*OF_1A, "final_validation_error"), 1e9, "models.1a.final_validation_error: Input should be less than"),
+        ((*OF_1A, "optimism"), -150.0, "models.1a.optimism: Input should be greater than or equal to -100"),
+        ((*OF_1A, "optimism"), 0.5, "models.1a: optimism is not final_validation_error minus validation_error"),
+        ((*OF_1A, "precision"), [98.0] * 9, "models.1a.precision: Tuple should have at least 10 items"),
+        ((*OF_1A, "recall"), [98.0] * 11, "models.1a.recall: Tuple should have at most 10 items"),
+        ((*OF_1A, "recall", 3), 980.0, "models.1a.recall.3: Input should be less than or equal to 100"),
+        ((*OF_1A, "precision", 3), -9.8, "models.1a.precision.3: Input should be greater than or equal to 0"),
+        ((*OF_1A, "reliability"), [], "models.1a.reliability: Tuple should have at least 1 item"),
+        ((*BIN, "low"), 0.4, "models.1a: the bins of reliability are not side by side from 0 to 1"),
+        ((*BIN, "high"), 1.5, "models.1a.reliability.1.high: Input should be less than or equal to 1"),
+        ((*BIN, "count"), -19, "models.1a.reliability.1.count: Input should be greater than or equal to 0"),
+        ((*BIN, "count"), 0, NO_BIN),
+        ((*BIN, "accuracy"), None, NO_BIN),
+        ((*BIN, "accuracy"), 4.0, "models.1a.reliability.1.accuracy: Input should be less than or equal to 1"),
+        ((*BIN, "confidence"), -0.6, "models.1a.reliability.1.confidence: Input should be greater than or equal to 0"),
+        ((*BIN, "confidence"), 0.9, "models.1a.reliability.1: confidence is not between low and high"),
+        (("disputed_images",), [10_000], "disputed_images are not within num_images"),
+        (("disputed_images",), [-1], "disputed_images.0: Input should be greater than or equal to 0"),
+        (("seeds",), [1, 1], "seeds do not differ from each other"),
+        (("seeds",), [-1], "seeds.0: Input should be greater than or equal to 0"),
+        (("rule", "confidence"), 95.0, "rule.confidence: Input should be less than 1"),
+        (("rule", "num_resamples"), 0, "rule.num_resamples: Input should be greater than 0"),
+        (("rule", "smallest_difference"), -0.2, "rule.smallest_difference: Input should be greater than or equal to 0"),
+    ],
+)
+def test_impossible_details_are_refused(path, place, value, fault):
+    details = json.loads(DETAILS.model_dump_json())
+    assert message(path, read_details, changed(details, place, value)).startswith(fault)
+
+
+def read_checks(path):
+    return read_record(path, GradientChecks)
+
+
+CHECKS = {
+    "layers": {},
+    "networks": {letter: {"input": {"naive": 2e-9}} for letter in "abcd"},
+    "largest": 2e-9,
+    "tolerance": 1.96e-9,  # rounded as the errors are, it is as large
+}
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "fault"),
+    [
+        (("largest",), 1e-16, "largest is 1e-16, and the largest error 2e-09"),
+        (("tolerance",), 1e-9, "largest is 2e-09, above the tolerance 1e-09"),
+        (("networks",), {"a": {"input": {"naive": 2e-9}}}, "networks are not a, b, c, d"),
+        (("networks", "a"), {}, "networks.a: Dictionary should have at least 1 item"),
+        (("networks", "a", "input"), {}, "networks.a.input: Dictionary should have at least 1 item"),
+    ],
+)
+def test_gradient_checks_that_do_not_add_up_are_refused(path, place, value, fault):
+    path.write_text(json.dumps(CHECKS))
+    assert read_checks(path).largest == 2e-9
+    assert message(path, read_checks, changed(CHECKS, place, value)).startswith(fault)
+
+
+NOT_ADDED = "a.cross_loaded: predictions, disagreements, near_ties and unexplained do not add up"
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"same_start": False}, "a.same_start: Input should be True (found False)"),
+        ({"largest_error_gap": 101.0}, "a.largest_error_gap: Input should be less than or equal to 100"),
+        ({"cross_loaded": {"unexplained": 1}}, NOT_ADDED),
+        ({"cross_loaded": {"disagreements": 1}}, NOT_ADDED),
+        ({"cross_loaded": {"near_ties": 10}}, NOT_ADDED),
+        ({"cross_loaded": {"disagreements": 10, "unexplained": 10}}, NOT_ADDED),
+    ],
+)
+def test_impossible_twins_are_refused(path, change, fault):
+    crossed = TWINS["cross_loaded"] | change.get("cross_loaded", {})
+    twins = dict.fromkeys("abcd", TWINS) | {"a": TWINS | change | {"cross_loaded": crossed}}
+    assert message(path, read_twins, twins).startswith(fault)
 
 
 def test_parity_holds_the_four_letters(path):
@@ -169,6 +275,15 @@ def test_confusion_counts_are_whole_and_one_for_each_pair(path, replaced, by):
     )
 
 
+TENTHS = np.full((2, 30, 10), 0.1, np.float32)
+ODD = [
+    *(-TENTHS, TENTHS * np.float32(1e30), TENTHS * np.float32(0.99), np.full_like(TENTHS, np.nan)),
+    np.where(np.arange(10) < 1, -0.5, TENTHS * np.float32(5 / 3)).astype(np.float32),  # a sum of 1
+    *(TENTHS.astype(kind) for kind in ("U3", "S3", "bool", "int64", "float64")),
+]
+ODD_SEEDS = [np.array(seeds) for seeds in (["x", "y"], [np.nan, 1.0], [77, 77], [-1, 1], [1.0, 2.0], [False, True])]
+
+
 class TestReadPredictions:
     def write(self, path, **changes):
         right = {"model": "1a", "data_sha256": DATA, "probabilities": np.full((2, 30, 10), 0.1, np.float32)}
@@ -196,6 +311,11 @@ class TestReadPredictions:
             ({"model": np.array(7)}, r"it is of model \\x07.*, not 1a; run"),
             ({"model": np.frombuffer(b"\xff" * 8, "<U2").reshape(())}, "not predictions of a model .*; run"),
             ({"data_sha256": OTHER_DATA}, f"it is of data_sha256 {OTHER_DATA}, not {DATA}; run"),
+            *[
+                ({"probabilities": odd}, r"1a\.npz: its probabilities are not float32 from 0 to 1 .*; run")
+                for odd in ODD
+            ],
+            *[({"seeds": odd}, r"1a\.npz: its seeds are not int64 from 0 on, all different; run") for odd in ODD_SEEDS],
         ],
     )
     def test_a_file_of_something_else_is_one_line(self, tmp_path, changes, message):

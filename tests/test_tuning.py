@@ -43,16 +43,19 @@ EPOCHS = 4  # rungs after 2 and 4
 
 @pytest.fixture
 def scripted(setup, monkeypatch):
-    """Run `tune` without training: errors(number, seed, epoch), or a failure, of the trial with this number."""
+    """Run `tune` without training: errors(number, seed, epoch), or a failure, of the trial with this number.
 
-    def script(errors, failures=(), params=SEARCH):
+    If `kept`, all runs have been trained to their end before.
+    """
+
+    def script(errors, failures=(), params=SEARCH, *, kept=False):
         asked, seen = [], []
 
         def train_until(cluster, runs, *, bar, epoch=None, states=(), others=(), checkpoints=None):
             for index, run in enumerate(runs):
                 if run.hyperparameters not in asked:
                     asked.append(run.hyperparameters)
-                number, goal = asked.index(run.hyperparameters), epoch or run.num_epochs
+                number, goal = asked.index(run.hyperparameters), (not kept and epoch) or run.num_epochs
                 seen.append((number, run.seed, goal))
                 failure = dict(failures).get((number, run.seed))
                 failed = failure if failure and failure.epoch <= goal else None
@@ -76,6 +79,17 @@ def test_at_a_rung_the_better_half_goes_on(scripted):
     assert [trial.failure for trial in result.trials] == [None] * 8
     assert seen[:6] == [(0, 0, 2), (1, 0, 2), (2, 0, 2), (3, 0, 2), (1, 0, 4), (3, 0, 4)]
     assert [finalist.trial for finalist in result.finalists] == [3, 1, 7]
+
+
+def test_what_was_trained_before_is_not_known_before_its_rung(scripted):
+    """Of all four trials the end is known: there the order is another than at the first rung."""
+
+    def errors(number, seed, epoch):
+        return 0.01 * (1 + number) if epoch <= 2 else 0.5 - 0.01 * number
+
+    result, _ = scripted(errors)
+    again, _ = scripted(errors, kept=True)
+    assert as_bytes(again) == as_bytes(result)
 
 
 def test_an_early_favourite_may_lose_at_the_end(scripted):

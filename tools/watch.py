@@ -4,6 +4,7 @@ It only reads. A stage keeps a state after every segment, so what is shown may b
 """
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -32,12 +33,12 @@ def lines(root: Path) -> list[str]:
     found = []
     for directory in sorted(path for path in root.glob("*") if path.is_dir()):
         runs = kept_runs(directory)
-        if runs:
-            epochs = sum(len(run.records) for run in runs)
-            found += [
-                f"{directory.name}: {len(runs)} runs, {epochs} epochs",
-                *map(_line, sorted(runs, key=_last_error)),
-            ]
+        with suppress(FileNotFoundError):  # the stage has ended meanwhile
+            age = time.time() - directory.stat().st_mtime
+            if runs:
+                epochs = sum(len(run.records) for run in runs)
+                found.append(f"{directory.name}: {len(runs)} runs, {epochs} epochs, the last kept {age:.0f} s ago")
+                found += map(_line, sorted(runs, key=_last_error))
     return found
 
 

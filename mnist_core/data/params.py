@@ -33,6 +33,8 @@ def _is_name(name: object) -> object:
         raise ValueError("should be text, in quotes if it is a number")
     if not re.fullmatch(r"\S(.{0,38}\S)?", name):
         raise ValueError("should be 1 to 40 characters on one line, with no space at either end")
+    if not name.isprintable():  # half of a surrogate pair, say, which no file can hold
+        raise ValueError("should be printable")
     return name
 
 

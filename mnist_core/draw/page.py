@@ -5,7 +5,9 @@ The page loads nothing and asks nobody, which its Content-Security-Policy enforc
 
 import base64
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import numpy as np
@@ -24,17 +26,18 @@ _HERE = Path(__file__).parent
 _SCRIPTS = ("preprocessing.js", "network.js", "draw.js")
 
 
-def build_page(published: Path) -> str:
-    """Return the page as HTML text.
+def build_page(published: Path, *, report: Callable[[str], None] = lambda _: None) -> str:
+    """Return the page as HTML text; the largest networks are left out until it is small enough to be sent about.
 
     Args:
         published: directory with published.json and the .npz file of each model in it.
+        report: receives one line for each network that is left out.
 
     Raises:
-        UserError: a file is missing or damaged or another model's, the models do not share their classes, or the page
-            is too large to be sent about.
+        UserError: a file is missing or damaged or another model's, the models do not share their classes, or not one
+            network fits.
     """
-    models, networks = [], []
+    models, networks = [], {}
     known = read_published(published)
     names = {record.classes for record in known.values()}
     if len(names) != 1:
@@ -55,26 +58,47 @@ def build_page(published: Path) -> str:
                 "has_maps": has_convolutions(architecture),
             }
         )
-        networks.append(
+        # Names, numbers and base64: nothing that could end a script element.
+        networks[name] = json.dumps(
             {
                 "name": name,
                 "architecture": architecture_to_dicts(architecture),
                 "weights": {key: _base64(array) for key, array in weights.items()},
             }
         )
-    page = _template().render(
-        models=models,
-        classes=classes,
-        outputs=ten_names(classes),
-        are_digits=classes == DIGITS,
-        weights=Markup(json.dumps(networks)),  # names, numbers and base64: nothing that could end a script element
-        style=Markup(read_text(_HERE / "style.css")),
-        script=Markup("\n".join(read_text(_HERE / script) for script in _SCRIPTS)),
-    )
-    size = len(page.encode())
-    if size > LARGEST_PAGE:
-        raise UserError(f"{published}: the page would have {size:,} bytes, more than {LARGEST_PAGE:,}; publish less")
-    return page
+    return _fitting_page(published, models, networks, classes, report)
+
+
+def _fitting_page(
+    published: Path,
+    models: list[dict[str, Any]],
+    networks: dict[str, str],
+    classes: tuple[str, ...],
+    report: Callable[[str], None],
+) -> str:
+    """Render the page, each time without the largest of `networks` (model -> JSON), until it fits."""
+    left_out: list[str] = []
+    while True:
+        page = _template().render(
+            models=[model for model in models if model["name"] in networks],
+            left_out=left_out,
+            classes=classes,
+            outputs=ten_names(classes),
+            are_digits=classes == DIGITS,
+            weights=Markup(f"[{', '.join(networks.values())}]"),
+            style=Markup(read_text(_HERE / "style.css")),
+            script=Markup("\n".join(read_text(_HERE / script) for script in _SCRIPTS)),
+        )
+        size = len(page.encode())
+        if size <= LARGEST_PAGE:
+            return page
+        excess = f"the page would have {size:,} bytes, more than {LARGEST_PAGE:,}"
+        largest = max(networks, key=lambda name: len(networks[name]))
+        if len(networks) == 1:
+            raise UserError(f"{published}: with {largest} alone {excess}; make `architectures` in params.yaml smaller")
+        report(f"{largest}: left out, since {excess}")
+        del networks[largest]
+        left_out.append(largest)
 
 
 def _base64(array: Array) -> str:

@@ -7,11 +7,12 @@ import csv
 import hashlib
 import itertools
 import json
+import stat
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -55,6 +56,7 @@ def reading(path: Path, expected: str, remedy: str = REMEDY) -> Iterator[None]:
         UserError: the block raised one of the errors that readers raise for a missing or a broken file.
     """
     try:
+        _refuse_endless(path)
         yield
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; {remedy}") from error
@@ -62,6 +64,13 @@ def reading(path: Path, expected: str, remedy: str = REMEDY) -> Iterator[None]:
         raise UserError(f"{path}: cannot be read ({error.strerror or printable(error)}); {remedy}") from error
     except _BROKEN as error:
         raise UserError(f"{path}: not {expected} ({printable(error)}); {remedy}") from error
+
+
+def _refuse_endless(path: Path) -> None:
+    """Refuse a pipe or a device, which a reader would wait for, or read until memory is full."""
+    with suppress(OSError):  # said by whoever reads
+        if stat.S_IFMT(path.stat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+            raise ValueError("a device or a pipe")
 
 
 # What readers raise for content that is not theirs: RecursionError for deep nesting, the two after it for absurd sizes.
@@ -98,7 +107,14 @@ def _check_size(path: Path, limit: int) -> None:
 def read_json(path: Path, remedy: str = REMEDY) -> Any:
     """Read a JSON file that an earlier stage wrote; UserError if it is missing or is not JSON."""
     with reading(path, "valid JSON", remedy):
-        return json.loads(_text(path, _MAX_RECORD))
+        return json.loads(_text(path, _MAX_RECORD), object_pairs_hook=_distinct)
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key twice in one object")
+    return found
 
 
 def read_record(path: Path, kind: type[Content], remedy: str = REMEDY) -> Content:
@@ -157,8 +173,14 @@ def _describe(content: Any, fault: Any, section: str) -> tuple[str, str]:
         return f"{key}: unknown key", "remove it or correct its spelling"
     if fault["type"] == "missing":
         return f"{key}: missing", "add it"
-    value = "" if isinstance(fault["input"], dict | list) else f" (found {fault['input']!r})"
-    return (f"{key}: {message}{value}" if key else message), ""
+    return (f"{key}: {message}{_found(fault['input'])}" if key else message), ""
+
+
+def _found(value: Any) -> str:
+    try:
+        return "" if isinstance(value, dict | list) else f" (found {value!r})"
+    except ValueError:  # Python spells no number of more than 4,300 digits
+        return ""
 
 
 def _keys(content: Any, fault: Any) -> list[str]:

@@ -76,6 +76,7 @@ def output_directory(path: Path, *, size: int = 0) -> Iterator[Path]:
     Raises:
         UserError: the directory cannot be made, or a file in it cannot be written, for want of room or permission.
     """
+    _refuse_device(path)
     with _beside(path, size) as temporary:
         temporary.mkdir()  # a child: mkdtemp's own directory is closed to other users
         yield temporary
@@ -90,6 +91,7 @@ def output_directory(path: Path, *, size: int = 0) -> Iterator[Path]:
 @contextmanager
 def output_file(path: Path) -> Iterator[Path]:
     """Give a file name beside `path` that becomes `path` once the block has succeeded; as `output_directory`."""
+    _refuse_device(path)
     with _beside(path) as temporary:  # the same name: writers such as Keras go by the suffix
         yield temporary
         with _writing(path):
@@ -104,11 +106,15 @@ def scratch_directory() -> Iterator[Path]:
         yield path
 
 
+def _refuse_device(path: Path) -> None:
+    with _writing(path):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise UserError(f"{path}: a device or a pipe, which a file would replace; name another place")
+
+
 @contextmanager
 def _beside(path: Path, size: int = 0) -> Iterator[Path]:
     with _writing(path):  # whatever the reason
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise UserError(f"{path}: a device or a pipe, which a file would replace; name another place")
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path)
         # Beside, not in /tmp: a rename is atomic only within one file system.
@@ -160,7 +166,7 @@ def _writing(path: Path, reasons: Container[int] | None = None) -> Iterator[None
 def _remove_leftovers(path: Path) -> None:
     """Remove what a process that was killed has left beside `path`; the name says which process it was."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*"):
-        found = re.fullmatch(rf"\.{re.escape(path.name)}\.(\d+)\.\w{{8}}", leftover.name)
+        found = re.fullmatch(rf"\.{re.escape(path.name)}\.(\d{{1,9}})\.\w{{8}}", leftover.name)
         if found and leftover.absolute() not in _used_here and not _is_another(int(found[1])):
             shutil.rmtree(leftover, ignore_errors=True)
 

@@ -18,12 +18,14 @@ Padding: TypeAlias = Literal["same", "valid"]
 
 
 _LARGEST = 10**15  # no memory holds so many numbers; bytes of them still count as floats do
+_LARGEST_WINDOW = 2**31 - 1  # TensorFlow counts its pixels, and its steps, in 32 bits
+_MAX_LAYERS = 100
 
 
-def _require_positive(**values: int) -> None:
+def _require_positive(largest: int, **values: int) -> None:
     for name, value in values.items():
-        if not 1 <= value <= _LARGEST:
-            raise ValueError(f"{name} must be from 1 to {_LARGEST}, not {value}")
+        if not 1 <= value <= largest:
+            raise ValueError(f"{name} must be from 1 to {largest}, not {value}")
 
 
 _STRICT_KEYS = {"extra": "forbid"}  # read by pydantic: an unknown field is an error
@@ -39,7 +41,7 @@ class Dense:
     __pydantic_config__: ClassVar = _STRICT_KEYS
 
     def __post_init__(self) -> None:
-        _require_positive(units=self.units)
+        _require_positive(_LARGEST, units=self.units)
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class Conv2D:
     __pydantic_config__: ClassVar = _STRICT_KEYS
 
     def __post_init__(self) -> None:
-        _require_positive(filters=self.filters, kernel_size=self.kernel_size, stride=self.stride)
+        _require_positive(_LARGEST, filters=self.filters)
+        _require_positive(_LARGEST_WINDOW, kernel_size=self.kernel_size, stride=self.stride)
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class MaxPool2D:
     __pydantic_config__: ClassVar = _STRICT_KEYS
 
     def __post_init__(self) -> None:
-        _require_positive(pool_size=self.pool_size, stride=self.stride)
+        _require_positive(_LARGEST_WINDOW, pool_size=self.pool_size, stride=self.stride)
 
 
 LayerSpec: TypeAlias = Dense | Conv2D | MaxPool2D
@@ -83,7 +86,8 @@ def _whole_sizes(layer: Any) -> Any:
     if isinstance(layer, dict):
         for key, value in layer.items():
             if key in _SIZES and type(value) is not int:
-                raise ValueError(f"{key} must be a whole number, not {value!r}")
+                shown = f"a {type(value).__name__}" if isinstance(value, list | dict) else repr(value)
+                raise ValueError(f"{key} must be a whole number, not {shown}")
     return layer
 
 
@@ -93,7 +97,9 @@ def _classifier(architecture: Architecture) -> Architecture:
 
 
 LayerDict: TypeAlias = Annotated[Annotated[LayerSpec, Field(discriminator="type")], BeforeValidator(_whole_sizes)]
-CheckedArchitecture: TypeAlias = Annotated[tuple[LayerDict, ...], AfterValidator(_classifier)]
+CheckedArchitecture: TypeAlias = Annotated[
+    tuple[LayerDict, ...], Field(max_length=_MAX_LAYERS), AfterValidator(_classifier)
+]
 """A classifier of images from layers as dictionaries, in params.yaml or a model's file; pydantic refuses others."""
 
 

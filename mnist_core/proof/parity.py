@@ -77,6 +77,7 @@ def _compare_on_directory(
     return compare_training(architecture, train, test, params)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # divergence is an error, and no reason for warnings
 def compare_training(
     architecture: Architecture, train: Split, test: Split, params: ParityParams
 ) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -103,7 +104,7 @@ def compare_training(
         (percent).
 
     Raises:
-        UserError: all of the steps come after the last epoch.
+        UserError: all of the steps come after the last epoch, or a network diverges.
     """
     steps_per_epoch = -(-len(train.labels) // params.batch_size)
     last_step = params.epochs * steps_per_epoch
@@ -150,7 +151,11 @@ def _compared_steps(params: ParityParams, num_images: int) -> set[int]:
 def _train_pair(
     pair: list[Classifier], train: Split, test: Split, params: ParityParams, *, stops: set[int], **optimizer: float
 ) -> Iterator[tuple[int, list[Array]]]:
-    """Train both; stop after the given steps and yield the step and both networks' test logits."""
+    """Train both; stop after the given steps and yield the step and both networks' test logits.
+
+    Raises:
+        UserError: a logit or a weight is infinite or not a number.
+    """
     velocities = [{name: np.zeros_like(array) for name, array in network.get_weights().items()} for network in pair]
     rng = shuffling_rng(params.seed, epoch=1)
     for step, rows in _parts(len(train.labels), params.batch_size, sorted(stops), rng):
@@ -164,7 +169,14 @@ def _train_pair(
                 velocity=velocity,
                 **optimizer,
             )
-        yield step, [network.predict_logits(test.images) for network in pair]
+        logits = [network.predict_logits(test.images) for network in pair]
+        for network, values in zip(pair, logits, strict=True):
+            if not all(np.isfinite(array).all() for array in (values, *network.get_weights().values())):
+                raise UserError(
+                    "params.yaml: parity.learning_rate of the active profile: training diverges at"
+                    f" {params.learning_rate:g}; lower it"
+                )
+        yield step, logits
 
 
 def _error_rows(epoch: int, logits: list[Array], labels: Array) -> list[dict[str, Any]]:

@@ -187,8 +187,9 @@ def draw_confusion(matrix: Array, classes: Sequence[str]) -> Figure:
             colour = "white" if errors[actual, predicted] > 0.5 * most else BLACK
             axes.text(predicted, actual, f"{count:.0f}", ha="center", va="center", fontsize=8, color=colour)
     are_long = max(map(len, classes)) > 2
-    axes.set_xticks(range(len(matrix)), classes, rotation=90 if are_long else 0)
-    axes.set_yticks(range(len(matrix)), classes)
+    # A name is no formula, whatever dollars are in it.
+    axes.set_xticks(range(len(matrix)), classes, rotation=90 if are_long else 0, parse_math=False)
+    axes.set_yticks(range(len(matrix)), classes, parse_math=False)
     axes.tick_params(length=0)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("actual class")

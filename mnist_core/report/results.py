@@ -25,13 +25,10 @@ from mnist_core.records import (
     TRIAL_COLUMNS,
     TUNED_TRIAL_COLUMNS,
     Scores,
+    is_near,
     read_confusion,
 )
 from mnist_core.report.names import FRAMEWORK_NAMES
-
-_NEAR_TIES = 2
-"""Test images about which a network may change its mind between training and scoring: sums are added up in another
-order on another number of threads."""
 
 
 def read_trials(path: Path, search: Search) -> pd.DataFrame:
@@ -111,14 +108,10 @@ def _check_end(path: Path, curve: pd.DataFrame, scores: Scores, num_images: int,
     if len(curve) != scores.epochs or not np.array_equal(curve["epoch"], np.arange(1, len(curve) + 1)):
         raise UserError(f"{path}: {model}its epochs are not 1 to {scores.epochs}, as the model was trained; {REMEDY}")
     end = curve["test_error"].iloc[-1]
-    if not _are_near(end, scores.test_error, num_images):
+    if not is_near(end, scores.test_error, num_images):
         raise UserError(
             f"{path}: {model}test_error ends at {end:g}, and the saved models have {scores.test_error:g}; {REMEDY}"
         )
-
-
-def _are_near(percent: float, other: float, num_images: int) -> bool:
-    return abs(percent - other) * num_images / 100 < _NEAR_TIES + 0.5  # whole numbers of images, but for rounding
 
 
 def read_first_confusion(path: Path, history: Path, num_images: int) -> Array:
@@ -132,7 +125,7 @@ def read_first_confusion(path: Path, history: Path, num_images: int) -> Array:
     counts = read_confusion(path)
     test_error = float(read_csv(history, {"test_error": Percent})["test_error"].iloc[-1])
     num_errors, total = int(counts.sum() - counts.trace()), int(counts.sum())
-    if total != num_images or not _are_near(100 * num_errors / total, test_error, num_images):
+    if total != num_images or not is_near(100 * num_errors / total, test_error, num_images):
         raise UserError(
             f"{path}: {num_errors} errors on {total} images, and {history} ends at {test_error:g} % of {num_images};"
             f" {REMEDY}"

@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never, get_args
-from xml.etree import ElementTree
 
 import numpy as np
 from markupsafe import Markup
 
 from mnist_core.candidates import HYPERPARAMETERS, Choice, FailedCandidate, Search, read_choice, read_search
 from mnist_core.errors import UserError
-from mnist_core.files.reading import REMEDY, read_record, read_text
+from mnist_core.files.reading import REMEDY, read_record, read_text, reading
 from mnist_core.models import COLUMNS, framework_and_letter
 from mnist_core.networks.architectures import Architecture, Conv2D, Dense, LayerSpec, MaxPool2D, parameter_shapes
 from mnist_core.params import Params
@@ -64,11 +63,9 @@ class ReportSources:
 
 
 def figure(path: Path, label: str) -> Markup:
-    """Return an SVG file as an element of the page; UserError if it is missing or no SVG."""
-    try:
+    """Return an SVG file as an element of the page; UserError if it is missing or none that matplotlib writes."""
+    with reading(path, "an SVG figure of matplotlib"):
         return inline_svg(read_text(path), prefix=f"{path.stem}-", label=label)
-    except ElementTree.ParseError as error:
-        raise UserError(f"{path}: not an SVG figure; {REMEDY}") from error
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,22 @@ import matplotlib.image
 from markupsafe import Markup
 
 from mnist_core.arrays import Array
+from mnist_core.errors import printable
 
 _SVG_NAMESPACE = "{http://www.w3.org/2000/svg}"
 _XLINK_HREF = "{http://www.w3.org/1999/xlink}href"
+_DROPPED = {f"{_SVG_NAMESPACE}{name}" for name in ("metadata", "style", "title")}
+# All that matplotlib writes: what could run, load, lead away or cover the page is not among it.
+_ELEMENTS = {
+    f"{_SVG_NAMESPACE}{name}" for name in ("svg", "g", "defs", "clipPath", "path", "rect", "use", "image", "text")
+}
+_LINK = re.compile(r"(#|data:image/png;base64,).*", re.DOTALL)
+_ATTRIBUTES = {
+    **dict.fromkeys(("id", "d", "x", "y", "width", "height", "viewBox", "version", "transform"), re.compile(r"[^\\]*")),
+    **dict.fromkeys(("href", _XLINK_HREF), _LINK),
+    "clip-path": re.compile(r"url\(#[^()]+\)"),
+    "style": re.compile(r"(\s*(fill|stroke|opacity)[a-z-]*:[^:;(\\]*(;|\Z))*\s*"),
+}
 _REFERENCE_PATTERN = re.compile(r"url\(#([^)]+)\)")
 _PLACES = {"d", "x", "y"}  # not transform: its factors are small numbers
 _LONG_DECIMAL = re.compile(r"-?\d+\.\d{3,}")
@@ -30,10 +43,15 @@ def inline_svg(source: str, *, prefix: str, label: str) -> Markup:
         label: what the figure shows, for those who do not see it.
 
     Raises:
-        ElementTree.ParseError: `source` is not XML.
+        ValueError: `source` is not XML, or holds an element or an attribute that no figure of matplotlib has.
+        RecursionError: its elements are nested too deeply.
     """
-    root = ElementTree.fromstring(source)
-    _drop(root, {f"{_SVG_NAMESPACE}{name}" for name in ("metadata", "style", "title")})
+    try:
+        root = ElementTree.fromstring(source)
+    except ElementTree.ParseError as error:
+        raise ValueError(str(error)) from error
+    _drop(root, _DROPPED)
+    _check(root)
     references = set(_REFERENCE_PATTERN.findall(source)) | set(re.findall(r'href="#([^"]+)"', source))
     for element in root.iter():
         element.tag = element.tag.removeprefix(_SVG_NAMESPACE)
@@ -68,12 +86,23 @@ def _short(places: str) -> str:
     return " ".join(_LONG_DECIMAL.sub(lambda match: f"{float(match[0]):.2f}", places).split())
 
 
-def _drop(element: ElementTree.Element, tags: set[str]) -> None:
-    for child in list(element):
-        if child.tag in tags:
-            element.remove(child)
-        else:
-            _drop(child, tags)
+def _drop(root: ElementTree.Element, tags: set[str]) -> None:
+    for element in list(root.iter()):
+        for child in list(element):
+            if child.tag in tags:
+                element.remove(child)
+
+
+def _check(root: ElementTree.Element) -> None:
+    """Refuse what matplotlib does not write: it would become a part of the page as it is."""
+    if root.tag != f"{_SVG_NAMESPACE}svg":
+        raise ValueError(f"its root is {root.tag}")
+    for element in root.iter():
+        if element.tag not in _ELEMENTS:
+            raise ValueError(f"it has an element {element.tag}")
+        for name, value in element.attrib.items():
+            if name not in _ATTRIBUTES or not _ATTRIBUTES[name].fullmatch(value):
+                raise ValueError(f"it has an attribute {name}={printable(value, limit=60)!r}")
 
 
 def png_uri(pixels: Array, *, limit: float | None = None) -> str:

@@ -60,7 +60,8 @@ def open_cluster(*, num_workers: int | None = None, scheduler: str | None = None
         UserError: the scheduler cannot be reached or has other code, or local workers cannot be started.
     """
     # What Dask logs about dead workers and schedulers becomes one line of ours.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):  # the client has a level of its own
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     if scheduler:
         with _connect(scheduler) as client:
             yield Cluster(client, scheduler)
@@ -76,7 +77,8 @@ def open_cluster(*, num_workers: int | None = None, scheduler: str | None = None
 
 def _connect(scheduler: str) -> Client:
     if not scheduler.startswith("tls://"):
-        print(f"scheduler {scheduler}: no TLS: all who reach it can run code on its machines", file=sys.stderr)
+        warning = "no TLS: all who reach it can run code on its machines"
+        print(f"scheduler {printable(scheduler)}: {warning}", file=sys.stderr)
     try:
         # The arrays of a data set travel as an argument.
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}):
@@ -86,9 +88,12 @@ def _connect(scheduler: str) -> Client:
     ours = versions()
     try:
         theirs = client.run_on_scheduler(versions)
-    except (ImportError, AttributeError, OSError) as error:  # no project there, an older one, or a scheduler that died
+    except (ImportError, AttributeError) as error:  # no project there, or an older one
         client.close()
         raise UserError(f"scheduler {scheduler}: {error}; install the project where it runs and restart it") from error
+    except OSError as error:
+        client.close()
+        raise UserError(f"scheduler {scheduler}: it is gone ({error}); start it again") from error
     for name, version in ours.items():
         if theirs.get(name) != version:
             client.close()
@@ -160,7 +165,9 @@ def train_all(
 
 def progress_bar(num_epochs: int, description: str) -> Bar:
     """Count the epochs of a stage; nothing is shown if stderr is not a terminal."""
-    return tqdm(total=num_epochs, desc=description, unit="epoch", disable=None)
+    # Shorter than tqdm's own, so that what follows it fits into 80 columns.
+    form = "{desc}: {n_fmt}/{total_fmt} epochs|{bar}|{remaining} left{postfix}"
+    return tqdm(total=num_epochs, desc=description, bar_format=form, disable=None)
 
 
 def train_until(
@@ -231,11 +238,11 @@ def _show(bar: Bar, goal: int, epochs_before: int, state: TrainingState) -> None
     bar.update(epochs - epochs_before)
 
 
-def _standing(states: Sequence[TrainingState], num_running: int, num_left_out: int) -> str:
+def _standing(states: Sequence[TrainingState], num_to_go: int, num_left_out: int) -> str:
     records = [record for state in states for record in state.records]
     errors = [record.errors["validation"] for record in records if "validation" in record.errors]
-    best = f"best validation error {100 * min(errors):.2f} %, " if errors else ""
-    return f"{best}{num_running} running" + (f", {num_left_out} left out" if num_left_out else "")
+    best = f"best {100 * min(errors):.2f} %, " if errors else ""
+    return f"{best}{num_to_go} to go" + (f", {num_left_out} out" if num_left_out else "")
 
 
 def threads_per_job(cluster: Cluster, num_jobs: int) -> int:

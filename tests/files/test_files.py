@@ -1,4 +1,5 @@
 import io
+import os
 import struct
 import tracemalloc
 import zipfile
@@ -12,8 +13,9 @@ from pydantic import Field, PositiveInt
 
 from mnist_core.errors import UserError, printable
 from mnist_core.files.arrays import read_array, read_arrays
-from mnist_core.files.reading import Record, read_csv, read_json, read_yaml, validate
+from mnist_core.files.reading import Record, read_bytes, read_csv, read_json, read_text, read_yaml, validate
 from mnist_core.files.writing import write_arrays
+from mnist_core.published import sha256
 
 
 def test_reads_what_was_written(tmp_path):
@@ -310,6 +312,30 @@ def test_what_comes_from_outside_is_one_short_line_that_no_terminal_obeys():
     assert printable("ein Übel: 手") == "ein Übel: 手"
     assert printable("x" * 400) == "x" * 297 + "..."
     assert printable(ValueError("a\r\nb"), 10) == "a b"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+@pytest.mark.parametrize(
+    "read",
+    [read_text, read_json, read_yaml, read_bytes, read_arrays, lambda path: read_csv(path, ["a"]), sha256],
+    ids=["text", "JSON", "YAML", "bytes", "arrays", "CSV", "hash"],
+)
+@pytest.mark.timeout(10)
+def test_what_never_ends_is_not_read(tmp_path, kind, read):
+    path = tmp_path / "x"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(UserError, match=r"x: not .* \(a device or a pipe\); "):
+        read(path)
+
+
+def test_a_key_twice_is_no_json(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text('{"a": {"b": 1, "c": 2, "b": 1}}')
+    with pytest.raises(UserError, match=r"x\.json: not valid JSON \(a key twice in one object\); run `dvc repro`"):
+        read_json(path)
 
 
 PERCENTS = {"model": str, "epoch": PositiveInt, "test_error": Annotated[float, Field(ge=0, le=100)]}

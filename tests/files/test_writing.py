@@ -106,6 +106,15 @@ def test_a_directory_in_the_place_of_a_file_is_one_line(tmp_path):
         path.touch()
 
 
+@pytest.mark.parametrize("name", [".mnist.99999999999999999999.abcdefgh", "mnist"])
+def test_what_others_leave_among_temporary_files_stops_nobody(tmp_path, monkeypatch, name):
+    os.mkfifo(tmp_path / name)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with scratch_directory() as directory:
+        assert list(directory.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_two_outputs_of_one_name_do_not_take_each_other_for_leftovers(tmp_path):
     with output_file(tmp_path / "a") as outer, output_file(tmp_path / "a") as inner:
         outer.write_text("outer")

@@ -1,6 +1,9 @@
 """`make watch` tells from the kept states alone how far a stage has come."""
 
+import os
+import re
 import shutil
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -23,8 +26,9 @@ def test_every_run_has_a_line_the_best_first(tmp_path, run, monkeypatch):
     checkpoints.save(run, good)
     (tmp_path / "search-2b_tuned/broken.npz").write_bytes(b"")
     (tmp_path / "train-2a").mkdir()
+    os.utime(tmp_path / "search-2b_tuned", times=(0, time.time() - 90))
     first, second, third = CliRunner().invoke(watch.main, ["--once"]).output.splitlines()
-    assert first == "search-2b_tuned: 2 runs, 4 epochs"
+    assert re.fullmatch(r"search-2b_tuned: 2 runs, 4 epochs, the last kept 9\d s ago", first)
     error = 100 * good.records[-1].errors["validation"]
     assert second == f"  epoch 3 of 4, validation error {error:.2f} %: seed 0, learning rate 0.1, momentum 0.9"
     assert third.startswith("  epoch 1 of 4, validation error ")

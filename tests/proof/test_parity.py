@@ -121,6 +121,14 @@ def test_steps_that_all_come_after_the_last_epoch_are_refused(dataset):
         compare_training(ARCHITECTURES["a"], dataset.train, dataset.test, settings(batch_size=40, steps=(9,), epochs=2))
 
 
+@pytest.mark.parametrize("letter", "bd")
+def test_training_that_diverges_names_the_learning_rate(letter, dataset):
+    message = "params.yaml: parity.learning_rate of the active profile: training diverges at 1e+06; lower it"
+    params = settings(batch_size=40, steps=(1, 6), epochs=2, learning_rate=1e6)
+    with pytest.raises(UserError, match=f"^{re.escape(message)}$"):  # and no RuntimeWarning, which would be an error
+        compare_training(ARCHITECTURES[letter], dataset.train, dataset.test, params)
+
+
 def test_weights_saved_by_one_framework_predict_the_same_in_the_other(dataset):
     twins = build_twins(ARCHITECTURES["d"], seed=2, dtype="float32")
     twins[1].train_epoch(

@@ -14,7 +14,7 @@ from mnist_core.networks.model_file import Provenance, save_model
 from mnist_core.params import load_params
 from mnist_core.report.sections import ReportSources
 from tests.records import write_predictions
-from tests.report.comparison_inputs import write_comparison_inputs
+from tests.report.comparison_inputs import DETAILS, write_comparison_inputs
 
 ROOT = Path(__file__).parents[2]
 EPOCHS = {"a": 60, "b": 40, "c": 12, "d": 25}
@@ -161,6 +161,8 @@ def write_report_inputs(root: Path) -> None:
         for kind in ("curves", "confusion", "search"):
             (root / f"plots/figures/{kind}_{model}.svg").write_text(FIGURE)
     write_comparison_inputs(root / "metrics", NUM_TEST)
+    details = DETAILS.model_copy(update={"num_images": NUM_TEST, "disputed_images": (94,)})
+    (root / "metrics/details.json").write_text(details.model_dump_json())
     for name in ("test_errors", "parity", "intervals", "differences", "reliability"):
         (root / f"plots/figures/{name}.svg").write_text(FIGURE)
     _write_json(root / "metrics/summary.json", summary)

@@ -179,6 +179,17 @@ def test_confusion_writes_names_of_classes_on_both_axes():
     assert [label.get_text() for label in axes.get_yticklabels()] == list(names)
 
 
+@pytest.mark.parametrize("name", ["$x_$", r"$\frac$", "$5 or $6", r"a\$b"])
+def test_dollars_in_names_of_classes_make_no_formula(name, tmp_path):
+    figure = plotting.draw_confusion(confusion(), (name, *DIGITS[1:]))
+    plotting.save_figure(figure, tmp_path / "confusion_1a")
+    axes = figure.axes[0]
+    for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
+        assert labels[0].get_text() == name
+        assert not any(label.get_parse_math() for label in labels)
+    assert f"<!-- {name} -->" in (tmp_path / "confusion_1a.svg").read_text()
+
+
 def error_curves():
     return pd.DataFrame([{"model": m, "epoch": e, "test_error": 4 / e} for m in MODELS for e in (1, 2)])
 

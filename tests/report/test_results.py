@@ -6,12 +6,12 @@ import shutil
 import pandas as pd
 import pytest
 
-from mnist_core.candidates import Candidate, SearchResult, Trial, read_search
+from mnist_core.candidates import MAX_TRIAL_EPOCHS, Candidate, SearchResult, Trial, read_search
 from mnist_core.errors import UserError
 from mnist_core.files.reading import read_csv
 from mnist_core.files.writing import write_csv, write_json
 from mnist_core.models import ALL_MODELS, MODELS, tuned_pairs
-from mnist_core.params import MAX_TRIAL_EPOCHS, load_params
+from mnist_core.params import load_params
 from mnist_core.records import TEST_ERROR_COLUMNS, read_summary
 from mnist_core.report.page import build_report
 from mnist_core.report.results import (

@@ -76,7 +76,7 @@ def test_a_model_that_no_finalist_is_gets_one_line(tmp_path):
     search = json.loads(path.read_text())
     path.write_text(json.dumps(search | {"finalists": search["finalists"][:1]}))
     sources, params = report_sources(tmp_path), load_params(tmp_path / "params.yaml")
-    with pytest.raises(UserError, match=r"2b_tuned\.json: no finalist is what the model was trained with; run"):
+    with pytest.raises(UserError, match=r"2b_tuned\.json: candidates are not what trials and finalists found; run"):
         tuned_models(sources, params, read_summary(sources.summary))
 
 

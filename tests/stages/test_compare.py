@@ -37,8 +37,10 @@ def project(tmp_path, monkeypatch, prepared):
 def write(model, probabilities, seeds=(1, 2), data_sha256=None):
     """What stage evaluate writes of a model, by default of the prepared data."""
     data_sha256 = data_sha256 or load_manifest(Path("data/prepared")).sha256
+    labels = load_split(Path("data/prepared"), "test").labels
+    test_error = 100 * float(np.mean(probabilities.argmax(axis=-1) != labels))
     write_predictions(Path(f"data/predictions/{model}.npz"), model, data_sha256, probabilities, seeds)
-    Path(f"data/scores/{model}.json").write_text(json.dumps(model_scores(model, data_sha256)))
+    Path(f"data/scores/{model}.json").write_text(json.dumps(model_scores(model, data_sha256, test_error=test_error)))
 
 
 def test_writes_intervals_pairs_and_details(project):
@@ -111,6 +113,20 @@ def take_scores_of_another_model():
     return "data/scores/2d.json: it is of model 1a, not 2d; run"
 
 
+def permute_classes():
+    path = Path("data/predictions/2b.npz")
+    with np.load(path) as predictions:
+        arrays = dict(predictions)
+    np.savez(path, **arrays | {"probabilities": np.roll(arrays["probabilities"], 1, axis=-1)})
+    return "data/predictions/2b.npz: its test_error is 100, and data/scores/2b.json has 7.5; run"
+
+
+def take_predictions_of_another_model_under_this_ones_name():
+    with np.load("data/predictions/2a.npz") as predictions:
+        np.savez("data/predictions/2d.npz", **dict(predictions) | {"model": np.array(b"2d")})
+    return "data/predictions/2d.npz: its test_error is 75, and data/scores/2d.json has 2.5; run"
+
+
 def take_predictions_of_other_data():
     """As `make tuned` leaves them if it ran before the data changed for others with as many images."""
     write("1b_tuned", np.full((2, 40, 10), 0.1, np.float32), data_sha256="ab" * 32)
@@ -126,6 +142,8 @@ def take_predictions_of_other_data():
         take_predictions_of_another_model,
         take_scores_of_another_model,
         take_predictions_of_other_data,
+        permute_classes,
+        take_predictions_of_another_model_under_this_ones_name,
     ],
 )
 def test_a_faulty_input_is_one_line_and_leaves_no_output(project, spoil):

@@ -11,6 +11,8 @@ import psutil
 import pytest
 from ruamel.yaml import YAML
 
+from stages import interrupted
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -49,7 +51,7 @@ def test_a_stage_ends_within_seconds_of_its_parents_death():
 def train_long(project):
     yaml = YAML(typ="safe")
     params = yaml.load(project / "params.yaml")
-    params["profiles"]["quick"]["numpy"]["epochs"]["b"] = 2_000
+    params["profiles"]["quick"]["numpy"]["epochs"]["b"] = 1_500
     yaml.dump(params, project / "params.yaml")
 
 
@@ -124,6 +126,14 @@ def test_ctrl_c_is_one_line_also_before_and_after_the_work(tmp_path, small_proje
         stage.send_signal(signal.SIGINT)
         assert stage.stderr.read() == f"\nInterrupted{goes_on}\n"
     assert stage.returncode == 130
+
+
+def test_a_stage_run_by_hand_says_how_to_go_on_too(monkeypatch):
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "stages/search.py"), "--model", "2a"])
+    assert interrupted() == "Interrupted; the same command goes on where it was"
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "tools/watch.py")])
+    assert interrupted() == "Interrupted"
 
 
 LATE = """

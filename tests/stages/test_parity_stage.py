@@ -55,3 +55,18 @@ def test_no_step_before_the_last_epoch_ends_is_one_line_and_leaves_nothing(proje
     )
     assert result.exit_code == 1
     assert not [path for name in ("metrics", "plots") for path in (project / name).rglob("*")]
+
+
+def test_a_rate_at_which_training_diverges_is_one_line_and_leaves_nothing(project):
+    yaml = YAML(typ="safe")
+    params = yaml.load(project / "params.yaml")
+    hidden = {"type": "dense", "units": 50, "activation": "relu"}
+    params["architectures"]["a"] = [*[hidden] * 6, {"type": "dense", "units": 10}]  # one layer alone stays finite
+    yaml.dump(params, project / "params.yaml")
+    set_parity(project, learning_rate=1e6)
+    result = CliRunner().invoke(main, [])
+    assert result.output == (
+        "Error: params.yaml: parity.learning_rate of the active profile: training diverges at 1e+06; lower it\n"
+    )
+    assert result.exit_code == 1
+    assert not [path for name in ("metrics", "plots") for path in (project / name).rglob("*")]

@@ -108,12 +108,12 @@ def test_classes_have_the_names_of_params(project):
 
 def test_training_files_sorted_by_class_are_one_line_and_leave_nothing(project):
     path = project / "params.yaml"
-    path.write_text(path.read_text().replace("class_names: []", 'class_names: [ant, bee, "\\e[31mcat"]'))
+    path.write_text(path.read_text().replace("class_names: []", "class_names: [ant, bee, cat]"))
     write_idx(project / "data/raw/train-labels-idx1-ubyte", np.array([0, 1, 0, 1, 0, 1, 2, 2, 2], np.uint8))
     result = CliRunner().invoke(main, [])
     assert result.exit_code == 1
     assert result.output == (
-        "Error: data.dataset: no validation image of class 2 (\\x1b[31mcat); shuffle both training files alike, add "
+        "Error: data.dataset: no validation image of class 2 (cat); shuffle both training files alike, add "
         "images of this class to them, or use more of their images\n"
     )
     assert [path.name for path in (project / "data").iterdir()] == ["raw"]

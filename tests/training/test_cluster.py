@@ -153,7 +153,20 @@ def test_the_bar_tells_the_best_error_and_who_is_left_out(client, run, bars, sma
     with cluster.progress_bar(run.num_epochs, "") as bar:
         for _ in cluster.train_until(client, [run], bar=bar, others=others):
             pass
-    assert bar.postfix == f"best validation error {100 * smallest:.2f} %, 0 running, 1 left out"
+    assert bar.postfix == f"best {100 * smallest:.2f} %, 0 to go, 1 out"
+
+
+def test_the_bar_has_room_for_all_it_tells_in_80_columns(monkeypatch):
+    """A search of 16 trials and 2,100 epochs that takes an hour."""
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr", terminal)
+    with cluster.progress_bar(2100, "search 2a_tuned") as bar:
+        bar.ncols, bar.n, bar.start_t = 80, 1050, time.time() - 3700
+        bar.set_postfix_str("best 10.64 %, 12 to go, 14 out")
+    (line, *_) = (line for line in terminal.getvalue().split("\r") if "best" in line)
+    assert line.startswith("search 2a_tuned: 1050/2100 epochs|")
+    assert line.rstrip().endswith("|1:01:40 left, best 10.64 %, 12 to go, 14 out")
 
 
 def test_whoever_stops_listening_stops_the_training(client, runs, submitted):
@@ -178,6 +191,12 @@ def test_a_users_error_and_a_programming_error_keep_their_types(client, run, tmp
         trained(client, [run, replace(run, evaluate_on=("tset",))])
     (state,) = trained(client, [run])  # the cluster goes on
     assert content(state) == content(begin(run, 4))
+
+
+def test_an_address_is_printed_escaped(capsys, no_failed_client_left):
+    with pytest.raises(UserError, match="cannot connect"), open_cluster(scheduler="x://\x1b[31m:1"):
+        pass
+    assert "\x1b" not in capsys.readouterr().err
 
 
 def test_a_running_scheduler_can_be_used_by_its_address(client, run):

@@ -126,6 +126,9 @@ class Elsewhere:
         return self.start("worker", self.address, "--worker-port", str(port), *options_of_dask, **options)
 
 
+NO_TLS = "no TLS: all who reach it can run code on its machines"
+
+
 @pytest.fixture
 def elsewhere(tmp_path):
     started = Elsewhere(tmp_path)
@@ -167,12 +170,12 @@ def test_workers_elsewhere_give_the_bytes_of_local_ones(elsewhere, run, tmp_path
     with open_cluster(num_workers=1) as local:
         assert content(states[3]) == content(dict(train_all(local, runs[3:], description=""))[0])
     lines = capfd.readouterr().err.splitlines()
-    assert f"scheduler {elsewhere.address}: no TLS: all who reach it can run code on its machines" in lines
+    assert f"scheduler {elsewhere.address}: {NO_TLS}" in lines
     (refused,) = [line for line in lines if "refused" in line]
     assert "refused: its code is " in refused
 
 
-def test_a_scheduler_that_dies_or_has_no_workers_is_one_line(elsewhere, run, monkeypatch):
+def test_a_scheduler_that_dies_or_has_no_workers_is_one_line(elsewhere, run, monkeypatch, capfd):
     monkeypatch.setattr(jobs, "PATIENCE", 2.0)
     with open_cluster(scheduler=elsewhere.address) as cluster:
         with pytest.raises(UserError, match=rf"^scheduler {elsewhere.address}: no worker for 2 s; start one"):
@@ -188,6 +191,8 @@ def test_a_scheduler_that_dies_or_has_no_workers_is_one_line(elsewhere, run, mon
         with pytest.raises(UserError, match=rf"^scheduler {elsewhere.address}: it is gone; start the scheduler again"):
             dict(training)
         assert time.monotonic() - began < 20
+    printed = capfd.readouterr().err.splitlines()  # Dask would log tracebacks
+    assert [line for line in printed if not line.endswith(NO_TLS)] == []
 
 
 def test_a_frozen_scheduler_is_one_line_and_a_frozen_workers_job_goes_to_another(elsewhere, run, monkeypatch, capfd):
