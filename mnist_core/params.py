@@ -195,7 +195,7 @@ class GradcheckParams(Section):
     """Gradient checks: random seeds, and the largest relative error that passes."""
 
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
-    tolerance: Rate
+    tolerance: Annotated[Rate, annotated_types.Le(0.01)]
 
 
 class ParityParams(Section):

@@ -167,6 +167,7 @@ FAULTS = {
     ),
     "epochs of 400 digits": ("d: 100}", f"d: {10**400}}}", "profiles.paper.tensorflow.epochs.d: "),
     "more images than there are numbers": ("train: 55000", f"train: {10**400}", "profiles.paper.data.train: "),
+    "a tolerance that lets all pass": ("tolerance: 0.000001}", "tolerance: 1}", "profiles.paper.gradcheck.tolerance: "),
     "epochs of parity": ("epochs: 5}", "epochs: 1000000000}", "profiles.paper.parity.epochs: "),
     "not yes or no": ("fast: true", "fast: 1", "fast: "),
     "more units than memory": (

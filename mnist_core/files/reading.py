@@ -111,9 +111,13 @@ def read_json(path: Path, remedy: str = REMEDY) -> Any:
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key twice in one object")
+    found: dict[str, Any] = {}
+    pairs.reverse()
+    while pairs:  # taken from one as they go into the other: memory holds them once
+        key, value = pairs.pop()
+        if key in found:
+            raise ValueError("a key twice in one object")
+        found[key] = value
     return found
 
 
