@@ -172,6 +172,7 @@ def workers_for_all(directory: Path) -> Iterator[dict[str, str]]:
     if "MNIST_SCHEDULER" in os.environ:
         yield {}
         return
+    before = dict(os.environ)
     sys.path.insert(0, str(directory.resolve()))  # new processes get it
     try:
         with scratch_directory() as keys, open_cluster() as cluster:
@@ -187,6 +188,8 @@ def workers_for_all(directory: Path) -> Iterator[dict[str, str]]:
             yield environment
     finally:
         sys.path.remove(str(directory.resolve()))
+        os.environ.clear()  # of what Dask left there for its workers; `make verify` runs all a second time
+        os.environ.update(before)
 
 
 def _environment() -> dict[str, str]:

@@ -21,6 +21,7 @@ stages:
   cached: {cmd: cp copy.txt cached.txt, deps: [copy.txt], outs: [cached.txt]}
   search_tuned: {cmd: exit 1, deps: [code.txt]}
 """
+RUN_TWICE = "from tools.quick import run_quick; run_quick('first'); print(run_quick('name', force=True))"
 RUN_QUICK = "from tools.quick import run_quick; print(run_quick('name'))"
 
 
@@ -75,7 +76,7 @@ def test_a_hook_of_git_and_its_settings_change_nothing(project, tmp_path, monkey
 
 def test_the_run_is_an_experiment_of_ours_and_the_workspace_stays_as_it_is(project):
     before = run(project, "git", "status", "--porcelain").stdout
-    result = run(project, "env", "-u", "OMP_NUM_THREADS", f"PYTHONPATH={ROOT}", sys.executable, "-c", RUN_QUICK)
+    result = run(project, "env", "-u", "OMP_NUM_THREADS", f"PYTHONPATH={ROOT}", sys.executable, "-c", RUN_TWICE)
     reference = result.stdout.splitlines()[-1]
     assert run(project, "git", "status", "--porcelain").stdout == before
     assert (project / "copy.txt").read_text() == "committed \n"
