@@ -4,7 +4,7 @@ Hyperparameters are everything but the network, the data and the seed that decid
 them with the error that it had. Stage search ranks them, stage train takes the best that no seed fails with.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -133,9 +133,15 @@ class Search(Candidate):
     """data/search/<model>.json: the best candidate, how it was found, and every candidate from best to worst.
 
     Of the tuned protocol, the candidates are the finalists.
+
+    Attributes:
+        data_sha256: `data.dataset.Dataset.sha256` of what was trained on.
+        architecture: of the network, as `architectures.architecture_to_dicts` gives it.
     """
 
     model: str
+    data_sha256: str
+    architecture: list[dict[str, Any]]
     trials: Annotated[list[Trial], Field(min_length=1)]
     probes: list[Probe]
     candidates: Annotated[list[Candidate], Field(min_length=1)]
@@ -227,15 +233,23 @@ def rank(candidates: Iterable[Candidate]) -> list[Candidate]:
     return sorted(candidates, key=lambda found: (found.validation_error, found.epochs, -found.learning_rate))
 
 
-def read_search(path: Path, model: str) -> Search:
+def read_search(path: Path, model: str, expected: Mapping[str, Any] | None = None) -> Search:
     """Read the record of a model's search.
 
+    Args:
+        path: the file.
+        model: its name.
+        expected: what it must have been made with: "data_sha256" and "architecture". Without it, anything.
+
     Raises:
-        UserError: the file is missing, damaged, or about another model.
+        UserError: the file is missing, damaged, about another model, or made with something else.
     """
     remedy = "run the search first (dvc repro)"
     search = read_record(path, Search, remedy)
     _check_model(path, search.model, model, remedy)
+    for name, value in (expected or {}).items():
+        if getattr(search, name) != value:
+            raise UserError(f"{path}: it was made with another {name}; {remedy}")
     return search
 
 

@@ -9,7 +9,7 @@ from mnist_core.models import MODELS
 from mnist_core.params import load_params
 from mnist_core.search import search
 from stages.command import PARAMS, StageCommand
-from stages.training import cluster_options, model_option, run_search, training_setup
+from stages.training import cluster_options, model_option, run_search
 
 
 @click.command(cls=StageCommand)
@@ -22,11 +22,10 @@ def main(model: str, workers: int | None, scheduler: str | None) -> None:
     params = load_params(PARAMS)
     find = partial(
         search,
-        setup=training_setup(model, params),
         params=params.active.framework(model).search,
         num_epochs=params.active.search_epochs(model),
     )
-    best = run_search(model, workers, scheduler, find).candidates[0]
+    best = run_search(model, params, workers, scheduler, find).candidates[0]
     click.echo(
         f"{model}: learning rate {best.learning_rate:g}, {best.epochs} epochs,"
         f" validation error {best.validation_error:.2f} %"

@@ -7,7 +7,6 @@ import click
 from tqdm import tqdm
 
 from mnist_core.candidates import HYPERPARAMETERS, Choice, FailedCandidate, read_search
-from mnist_core.data.dataset import load_manifest
 from mnist_core.export.keras_file import keras_bytes
 from mnist_core.files.writing import output_directory, output_file, write_bytes, write_csv, write_json
 from mnist_core.final_training import FinalTraining, PassedOver, train_seeds
@@ -20,7 +19,7 @@ from mnist_core.training.history import EpochRecord, curves_frame, history_frame
 from mnist_core.training.jobs import Cluster
 from mnist_core.training.run import TrainingSetup, TrainingState
 from stages.command import CHECKPOINTS, MODEL_FILES, PARAMS, PLOTS, SEARCH, StageCommand
-from stages.training import cluster_options, model_option, training_setup
+from stages.training import cluster_options, made_with, model_option, training_setup
 
 _BYTES_PER_WEIGHT = 12  # float32 in the .npz, the .keras and the checkpoint
 
@@ -34,7 +33,8 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
     params = load_params(PARAMS)
     seeds = params.active.train.seeds
     setup = training_setup(model, params)
-    candidates = read_search(SEARCH / f"{model}.json", model).candidates
+    made = made_with(setup)
+    candidates = read_search(SEARCH / f"{model}.json", model, made).candidates
 
     def print_epoch(index: int, record: EpochRecord) -> None:
         tqdm.write(
@@ -59,13 +59,12 @@ def main(model: str, workers: int | None, scheduler: str | None, verbose: bool) 
                 checkpoints=checkpoints,
             )
             files = _keras_files(cluster, setup, dict(zip(seeds, training.states, strict=True)))
-        data_sha256 = load_manifest(setup.data_directory).sha256
         for seed, state in zip(seeds, training.states, strict=True):
             learned = {
                 "batch_size": setup.batch_size,
                 **training.candidate.hyperparameters.model_dump(exclude_none=True),
             }
-            provenance = Provenance(model=model, seed=seed, data_sha256=data_sha256, **learned)
+            provenance = Provenance(model=model, seed=seed, data_sha256=made["data_sha256"], **learned)
             save_model(directory / f"seed_{seed}.npz", setup.architecture, state.weights, provenance)
             write_csv(history_frame(state.records), directory / f"seed_{seed}.csv")
         for seed, content in files.items():

@@ -1,14 +1,15 @@
 """What the stages that train share: which model, what all its trainings have in common, and where they run."""
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import click
 
 from mnist_core.candidates import SearchResult
-from mnist_core.data.dataset import check_as_asked
+from mnist_core.data.dataset import check_as_asked, load_manifest
 from mnist_core.files.writing import output_file, write_csv, write_json
 from mnist_core.models import ALL_MODELS, framework_and_letter
+from mnist_core.networks.architectures import architecture_to_dicts
 from mnist_core.params import Params
 from mnist_core.training.checkpoints import kept
 from mnist_core.training.cluster import open_cluster
@@ -33,24 +34,26 @@ def cluster_options(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def run_search(
-    model: str, workers: int | None, scheduler: str | None, find: Callable[..., SearchResult]
+    model: str, params: Params, workers: int | None, scheduler: str | None, find: Callable[..., SearchResult]
 ) -> SearchResult:
     """Search on a cluster, going on where a search was killed, and write data/search/<model>.json and its curves.
 
     Args:
         model: its name.
+        params: from which `training_setup` takes what it asks for.
         workers: see `cluster_options`.
         scheduler: likewise.
-        find: `search.search` or `tuning.tune`, with all arguments but cluster, description and checkpoints.
+        find: `search.search` or `tuning.tune`, with all arguments but cluster, setup, description and checkpoints.
     """
+    setup = training_setup(model, params)
     with (
         kept(CHECKPOINTS / f"search-{model}") as checkpoints,
         output_file(SEARCH / f"{model}.json") as choice_path,
         output_file(PLOTS / "search" / f"{model}.csv") as curves_path,
     ):
         with open_cluster(num_workers=workers, scheduler=scheduler) as cluster:
-            result = find(cluster, description=f"search {model}", checkpoints=checkpoints)
-        write_json(choice_path, {"model": model} | result.to_json())
+            result = find(cluster, setup, description=f"search {model}", checkpoints=checkpoints)
+        write_json(choice_path, {"model": model} | made_with(setup) | result.to_json())
         write_csv(result.curves, curves_path)
     return result
 
@@ -69,3 +72,11 @@ def training_setup(model: str, params: Params) -> TrainingSetup:
         batch_size=params.active.batch_size(model),
         fast=params.fast,
     )
+
+
+def made_with(setup: TrainingSetup) -> dict[str, Any]:
+    """Return what the record of a search says of the network and the images; the training must be of the same."""
+    return {
+        "data_sha256": load_manifest(setup.data_directory).sha256,
+        "architecture": architecture_to_dicts(setup.architecture),
+    }

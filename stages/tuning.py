@@ -9,7 +9,7 @@ from mnist_core.models import TUNED
 from mnist_core.params import load_params
 from mnist_core.tuning import tune
 from stages.command import PARAMS, StageCommand
-from stages.training import cluster_options, model_option, run_search, training_setup
+from stages.training import cluster_options, model_option, run_search
 
 
 @click.command(cls=StageCommand)
@@ -23,12 +23,11 @@ def main(model: str, workers: int | None, scheduler: str | None) -> None:
     tuned = params.active.tuned
     find = partial(
         tune,
-        setup=training_setup(model, params),
         params=tuned.search,
         space=tuned.space_of(model),
         epochs=params.active.search_epochs(model),
     )
-    best = run_search(model, workers, scheduler, find).candidates[0]
+    best = run_search(model, params, workers, scheduler, find).candidates[0]
     click.echo(
         f"{model}: learning rate {best.learning_rate:g}, batches of {best.batch_size}, validation error"
         f" {best.validation_error:.2f} % over {len(tuned.search.choice_seeds)} other seeds"

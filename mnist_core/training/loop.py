@@ -21,7 +21,7 @@ from mnist_core.training.history import EpochRecord
 from mnist_core.training.run import TrainingRun, TrainingState, shifting_rng, shuffling_rng
 from mnist_core.training.shifting import draw_shifts, shift_images
 
-SHIFTED_AT_ONCE = 2000  # images
+SHIFTED_AT_ONCE = 5000  # images
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a failure is recorded, and no reason for warnings

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
+from mnist_core.data.dataset import load_manifest
 from stages.search import main
 
 ROOT = Path(__file__).parents[2]
@@ -49,8 +50,11 @@ def test_the_choice_is_the_minimum_of_the_curves(small_project):
     result = invoke("--model", "2a")
     assert result.exit_code == 0, result.output
     choice = json.loads((small_project / "data/search/2a.json").read_text())
-    assert list(choice) == ["model", "learning_rate", "epochs", "validation_error", "trials", "probes", "candidates"]
+    made_with = ["model", "data_sha256", "architecture"]
+    assert list(choice) == [*made_with, "learning_rate", "epochs", "validation_error", "trials", "probes", "candidates"]
     assert choice["model"] == "2a"
+    assert choice["data_sha256"] == load_manifest(small_project / "data/prepared").sha256
+    assert choice["architecture"] == [{"units": 10, "activation": "linear", "type": "dense"}]
     curves = pd.read_csv(small_project / "plots/search/2a.csv")
     assert len(curves) == 6  # two rates, three epochs
     best = curves.sort_values(["validation_error", "epoch", "learning_rate"], ascending=[True, True, False]).iloc[0]

@@ -2,6 +2,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,9 @@ from click.testing import CliRunner
 
 from mnist_core.data.dataset import load_manifest
 from mnist_core.networks.model_file import load_model
+from mnist_core.params import load_params
 from stages.train import main
+from stages.training import made_with, training_setup
 from tests.records import search_record
 
 pytestmark = pytest.mark.usefixtures("small_project", "shared_cluster")
@@ -26,7 +29,8 @@ def choose(project, model, *learning_rates, epochs=3):
     path.parent.mkdir(exist_ok=True)
     rates = learning_rates or (0.1,)
     candidates = [{"learning_rate": rate, "epochs": epochs, "validation_error": 5.0} for rate in rates]
-    path.write_text(json.dumps(search_record(model, candidates)))
+    made = made_with(training_setup(model, load_params(Path("params.yaml"))))
+    path.write_text(json.dumps(search_record(model, candidates, made)))
 
 
 def outputs(project):
@@ -176,3 +180,18 @@ def test_an_unknown_model_is_one_line(small_project):
     assert line.startswith("Error: ")
     assert "3a" in line
     assert result.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("data_sha256", "0" * 64), ("architecture", [{"units": 10, "activation": "relu", "type": "dense"}])],
+)
+def test_a_search_of_other_images_or_another_network_is_refused(small_project, name, value):
+    choose(small_project, "2a")
+    path = small_project / "data/search/2a.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    before = outputs(small_project)
+    result = invoke("--model", "2a")
+    assert result.exit_code == 1
+    assert f"data/search/2a.json: it was made with another {name}; run the search first (dvc repro)" in result.output
+    assert outputs(small_project) == before
