@@ -18,7 +18,7 @@ from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, Locator, MaxNLocator, NullLocator
 
 from mnist_core.arrays import Array
 from mnist_core.candidates import HYPERPARAMETERS, Choice, Search, read_choice, read_search
@@ -309,7 +309,7 @@ def _scale_epochs(axes: Axes, epochs: Array) -> None:
         return
     axes.set_xscale("log")
     axes.set_xlabel("epoch, logarithmic")
-    label_log_axis(axes.xaxis, [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000])
+    label_log_axis(axes.xaxis, FixedLocator([1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]))
 
 
 def scale_errors(axes: Axes, percents: Array) -> None:
@@ -336,11 +336,11 @@ def scale_errors(axes: Axes, percents: Array) -> None:
             ticks = [0.1, 0.2, 0.5, 1, 1.5, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 50, 70, 100]
         axes.set_ylim(low / 1.2, high * 1.12)  # a mark on the lowest point stays clear of the epochs
     axes.set_ylabel(f"{axes.get_ylabel()}, logarithmic")
-    label_log_axis(axes.yaxis, ticks)
+    label_log_axis(axes.yaxis, FixedLocator(ticks))
 
 
-def label_log_axis(axis: Axis, ticks: list[float]) -> None:
+def label_log_axis(axis: Axis, locator: Locator) -> None:
     """Label a logarithmic axis with plain numbers, at these places only."""
-    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_major_locator(locator)
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

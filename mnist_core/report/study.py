@@ -1,6 +1,7 @@
 """A search of the tuned protocol as a study of Optuna, for its evaluators and for its dashboard."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import optuna
@@ -8,7 +9,11 @@ import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from mnist_core.arrays import Array
 from mnist_core.candidates import CHOICES, Search, Trial
+
+_FEWEST_TRIALS = 4
+_DEALS = 100  # each takes some milliseconds
 
 
 def study_trials(search: Search, curves: pd.DataFrame) -> list[FrozenTrial]:
@@ -41,28 +46,56 @@ def first_rung(search: Search) -> int:
     return min((trial.epochs for trial in search.trials if not trial.failure), default=0)
 
 
-def importances(search: Search, curves: pd.DataFrame) -> dict[str, float]:
-    """Return how much each hyperparameter mattered for the error at the first rung, shares of 1, the largest first.
+@dataclass(frozen=True)
+class Importance:
+    """How much a hyperparameter mattered.
+
+    Attributes:
+        share: of 1, which all hyperparameters have together.
+        chance: how often (a fraction) it had so large a share when the errors were dealt out to the trials at random.
+            Without this, a share says nothing: few trials give nearly all to one, whatever their errors are.
+    """
+
+    share: float
+    chance: float
+
+
+def importances(search: Search, curves: pd.DataFrame) -> dict[str, Importance]:
+    """Return how much each hyperparameter mattered for the error at the first rung, the largest share first.
 
     Only there all trials can be compared: later on only the better ones are left. By PED-ANOVA, Watanabe, Bansal and
-    Hutter, 2023. Empty if nothing varies or too few trials are left.
+    Hutter, 2023, which asks what the better half of the trials have in common. Empty if nothing varies or too few
+    trials are left.
     """
+    sound = {number: trial for number, trial in enumerate(search.trials) if not trial.failure}
     distributions = {name: kind for name, kind in _distributions(search.trials).items() if not kind.single()}
+    if not distributions or len(sound) < _FEWEST_TRIALS:
+        return {}
     at_rung = curves[curves["epoch"] == first_rung(search)].set_index("trial")["validation_error"]
+    errors = at_rung.loc[list(sound)].to_numpy()
+    params = [_values(trial, distributions) for trial in sound.values()]
+    rng = np.random.default_rng(0)
+    found = _shares(errors, params, distributions)
+    dealt = [_shares(rng.permutation(errors), params, distributions) for _ in range(_DEALS)]
+    return {
+        name: Importance(round(share, 4), sum(other[name] >= share for other in dealt) / _DEALS)
+        for name, share in found.items()
+    }
+
+
+def _shares(
+    errors: Array, params: Sequence[dict[str, float | str]], distributions: dict[str, BaseDistribution]
+) -> dict[str, float]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study()
-    for number, trial in enumerate(search.trials):
-        if not trial.failure:
-            study.add_trial(
-                optuna.create_trial(
-                    value=float(at_rung[number]), params=_values(trial, distributions), distributions=distributions
-                )
-            )
-    if not distributions or len(study.trials) < 4:
-        return {}
-    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-    found = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    return {name: round(share, 4) for name, share in found.items()}
+    study.add_trials(
+        [
+            optuna.create_trial(value=float(error), params=values, distributions=distributions)
+            for error, values in zip(errors, params, strict=True)
+        ]
+    )
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.5)
+    return optuna.importance.get_param_importances(study, evaluator=evaluator)
 
 
 def _values(trial: Trial, distributions: dict[str, BaseDistribution]) -> dict[str, float | str]:

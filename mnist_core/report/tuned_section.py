@@ -13,7 +13,7 @@ from mnist_core.params import Params
 from mnist_core.records import Scores
 from mnist_core.report.results import read_trials
 from mnist_core.report.sections import ReportSources, figure
-from mnist_core.report.study import importances
+from mnist_core.report.study import Importance, importances
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class TunedModel:
         finalist: the one that was trained, with its error in the search and with other seeds.
         search_epochs: how many the search and the choice trained.
         report_epochs: how many the report's search trained.
-        importances: share of each hyperparameter in the error at the first rung.
+        importances: of each hyperparameter for the error at the first rung.
         figures: by kind, those of `tuning_figure.TUNED_FIGURES`.
     """
 
@@ -39,7 +39,7 @@ class TunedModel:
     finalist: Finalist
     search_epochs: int
     report_epochs: int
-    importances: dict[str, float]
+    importances: dict[str, Importance]
     figures: dict[str, Markup]
 
     @property
@@ -128,7 +128,12 @@ def tuned_markdown(models: Sequence[TunedModel]) -> str:
             ],
             _errors,
         ),
-        ("Share of each hyperparameter in the validation error at the first rung, percent (PED-ANOVA)", names, _shares),
+        (
+            "Share of each hyperparameter in the validation error at the first rung, percent (PED-ANOVA), and in"
+            " brackets how often, in percent, chance gives it so much: errors dealt out to the trials at random",
+            names,
+            _shares,
+        ),
         (
             "Epochs of the search and the choice (trainings to narrow the space, docs/tuned.md, come on top)",
             ["tuned protocol", "report's protocol"],
@@ -159,8 +164,8 @@ def _errors(model: TunedModel) -> list[str]:
 
 
 def _shares(model: TunedModel) -> list[str]:
-    shares = [model.importances.get(name) for name in HYPERPARAMETER_NAMES]
-    return ["-" if share is None else f"{100 * share:.0f}" for share in shares]
+    found = [model.importances.get(name) for name in HYPERPARAMETER_NAMES]
+    return ["-" if one is None else f"{100 * one.share:.0f} ({100 * one.chance:.0f})" for one in found]
 
 
 def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from mnist_core.candidates import CHOICES, Search, read_search
 from mnist_core.models import TUNED
@@ -122,8 +122,8 @@ def draw_best_so_far(curves: pd.DataFrame) -> Figure:
 
 
 def draw_hyperparameters(curves: pd.DataFrame, search: Search) -> Figure:
-    """Draw the error at the first rung over every hyperparameter, with its share of importance where there is one."""
-    rung, shares = first_rung(search), importances(search, curves)
+    """Draw the error at the first rung over every hyperparameter, with its `Importance` where there is one."""
+    rung, found = first_rung(search), importances(search, curves)
     at_rung = curves[curves["epoch"] == rung].set_index("trial")["validation_error"]
     sound = [number for number, trial in enumerate(search.trials) if not trial.failure]
     figure = Figure(figsize=(WIDTH, 4.2))
@@ -133,8 +133,8 @@ def draw_hyperparameters(curves: pd.DataFrame, search: Search) -> Figure:
         errors = [at_rung[number] for number in sound]
         if name == "learning_rate":
             axes.set_xscale("log")
-            label_log_axis(axes.xaxis, [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1])
             axes.plot(values, errors, "o", color=BLUE, markersize=4)
+            label_log_axis(axes.xaxis, LogLocator(subs=(1, 2, 5)))
         else:
             choices = sorted(set(values))
             axes.plot([choices.index(value) for value in values], errors, "o", color=BLUE, markersize=4)
@@ -142,8 +142,9 @@ def draw_hyperparameters(curves: pd.DataFrame, search: Search) -> Figure:
             axes.set_xlim(-0.5, len(choices) - 0.5)
         axes.tick_params(axis="x", labelrotation=30)
         axes.set_title(name.replace("_", " "), loc="left")
-        if name in shares:
-            axes.set_title(f"{100 * shares[name]:.0f} %", loc="right", color=VERMILLION)
+        if name in found:
+            share, chance = 100 * found[name].share, 100 * found[name].chance
+            axes.set_title(f"{share:.0f} ({chance:.0f})", loc="right", color=VERMILLION)
     epochs = "1 epoch" if rung == 1 else f"{rung} epochs"
     figure.supylabel(f"validation error after {epochs} (%)", fontsize=9)
     return figure

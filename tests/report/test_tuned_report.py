@@ -101,10 +101,20 @@ def test_a_search_of_one_epoch_is_drawn_without_a_warning():
 def test_what_the_errors_hang_on_is_what_matters():
     search, curves = searched()
     assert first_rung(search) == 2
-    shares = importances(search, curves)
-    assert next(iter(shares)) == "shift"
-    assert set(shares) == {"shift", "learning_rate"}  # nothing else varies
-    assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
+    found = importances(search, curves)
+    assert next(iter(found)) == "shift"
+    assert set(found) == {"shift", "learning_rate"}  # nothing else varies
+    assert sum(one.share for one in found.values()) == pytest.approx(1, abs=1e-3)
+    assert found["shift"].chance < 0.1  # 4 of 8 trials are better: 2 deals in 70 give shift as much
+    assert importances(search, curves) == found  # the deals are the same ones
+
+
+def test_errors_that_hang_on_nothing_give_shares_that_chance_gives_too():
+    search, curves = searched()
+    errors = curves.copy()
+    rung = errors["epoch"] == first_rung(search)
+    errors.loc[rung, "validation_error"] = [3.0, 4.0, 4.0, 3.0, 4.0, 3.0, 3.0, 4.0]  # neither of rate nor of shift
+    assert all(one.chance > 0.2 for one in importances(search, errors).values())
 
 
 def test_a_study_has_every_trial_as_it_ended():
