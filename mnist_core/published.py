@@ -124,11 +124,6 @@ def read_published(directory: Path) -> dict[str, PublishedModel]:
     return read_record(directory / RECORD, dict[str, PublishedModel], remedy)
 
 
-def ten_names(classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a name for each output of a network; one that stands for no class is called by its number."""
-    return (*classes, *(str(label) for label in range(len(classes), NUM_CLASSES)))
-
-
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
     with reading(path, "a file", "run `dvc repro` to write it again"):

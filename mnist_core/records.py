@@ -7,7 +7,7 @@ Errors are percent.
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
@@ -17,7 +17,7 @@ from mnist_core.candidates import Candidate, Percent
 from mnist_core.errors import UserError, printable
 from mnist_core.files.arrays import read_arrays
 from mnist_core.files.reading import REMEDY, Record, read_csv, read_record, reading
-from mnist_core.models import ALL_MODELS, MODELS, TUNED
+from mnist_core.models import ALL_MODELS, MODELS, tuned
 
 Points: TypeAlias = Annotated[float, Field(ge=-100, le=100)]
 """A difference of percents."""
@@ -63,10 +63,15 @@ class Scores(Candidate):
 
 
 class ModelScores(Scores):
-    """data/scores/<model>.json: whose scores they are, and `data.dataset.Dataset.sha256` of what they were taken on."""
+    """data/scores/<model>.json: scores, and whose they are.
+
+    Written as `data.dataset.Dataset.sha256` and `architectures.architecture_to_dicts` say.
+    """
 
     model: str
     data_sha256: str
+    architecture: list[dict[str, Any]]
+    seeds: list[NonNegativeInt]
 
 
 Method: TypeAlias = Literal["finite_difference", "tensorflow", "naive"]
@@ -314,12 +319,21 @@ def _check_names(path: Path, found: Collection[str], needed: Collection[str], al
 
 
 def evaluated_models(scores: Path) -> list[str]:
-    """Return the eight models, and those of the tuned protocol that have been evaluated: `make tuned` may come later.
+    """Return the eight models, and those of the tuned protocol that can stand beside them.
 
-    Args:
-        scores: directory with <model>.json of each.
+    `make tuned` may come later, and what it left in this directory may be of other images, layers or seeds.
     """
-    return [*MODELS, *(model for model in TUNED if (scores / f"{model}.json").exists())]
+    found = list(MODELS)
+    for model in MODELS:
+        path = scores / f"{tuned(model)}.json"
+        if path.exists() and _what_of(path) == _what_of(scores / f"{model}.json"):
+            found.append(tuned(model))
+    return found
+
+
+def _what_of(path: Path) -> tuple[object, ...]:
+    scores = read_record(path, ModelScores)
+    return scores.data_sha256, scores.architecture, scores.seeds
 
 
 def read_confusion(path: Path) -> Array:

@@ -15,6 +15,7 @@ from mnist_core.data.dataset import check_as_asked, load_manifest
 from mnist_core.evaluation import Evaluation, confusion_frame, evaluate, probabilities, summarise
 from mnist_core.files.writing import output_file, write_arrays, write_csv, write_json
 from mnist_core.models import ALL_MODELS, MODELS, TUNED, Framework, framework_and_letter
+from mnist_core.networks.architectures import architecture_to_dicts
 from mnist_core.networks.model_file import load_model
 from mnist_core.params import Params, load_params
 from mnist_core.published import find_model, is_there, learned_with, place_of, seeds_of
@@ -86,7 +87,11 @@ def _write(model: str, params: Params, scheduler: str | None, places: set[Path])
         chosen = choice.model_dump(include=set(Candidate.model_fields), exclude_defaults=True)
         # By which readers know other scores from these.
         origin = {"model": model, "data_sha256": load_manifest(PREPARED).sha256}
-        write_json(scores_path, origin | scores | chosen)
+        networks = {
+            "architecture": architecture_to_dicts(params.architecture(model)),
+            "seeds": params.active.train.seeds,
+        }
+        write_json(scores_path, origin | networks | scores | chosen)
         write_csv(confusion_frame(evaluations[0], labels), confusion_path)
         arrays = {"probabilities": by_seed, "seeds": np.array(params.active.train.seeds, np.int64)}
         write_arrays(predictions_path, {name: np.array(text.encode()) for name, text in origin.items()} | arrays)

@@ -2,6 +2,7 @@
 
 import click
 
+from mnist_core.arrays import ten_names
 from mnist_core.data.params import load_data_params
 from mnist_core.files.writing import output_directory
 from mnist_core.report.comparison_figure import write_comparison_figures
@@ -13,7 +14,7 @@ from stages.command import METRICS, MODEL_FILES, PARAMS, PLOTS, SEARCH, StageCom
 @click.command(cls=StageCommand)
 def main() -> None:
     """Draw plots/figures/*.svg and *.png."""
-    classes = load_data_params(PARAMS).ten_names
+    classes = ten_names(load_data_params(PARAMS).names)
     with output_directory(PLOTS / "figures") as output:
         write_figures(PLOTS, METRICS, SEARCH, MODEL_FILES, output, classes)
         write_tuned_figures(PLOTS, METRICS, SEARCH, output)

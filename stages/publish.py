@@ -9,22 +9,22 @@ from mnist_core.data.dataset import load_manifest
 from mnist_core.export.onnx_file import onnx_bytes
 from mnist_core.files.reading import read_csv
 from mnist_core.files.writing import output_directory, write_bytes, write_json
-from mnist_core.models import MODELS, TUNED
 from mnist_core.networks.model_file import load_model
 from mnist_core.params import load_params
 from mnist_core.published import PUBLISHED, RECORD, PublishedModel, sha256
-from stages.command import MODEL_FILES, PARAMS, PREPARED, StageCommand
+from mnist_core.records import evaluated_models
+from stages.command import MODEL_FILES, PARAMS, PREPARED, SCORES, StageCommand
 
 
 @click.command(cls=StageCommand)
 def main() -> None:
-    """Write data/published: the first seed of every trained model as .npz and .onnx, and what is known of it."""
+    """Write data/published: the first seed of every evaluated model as .npz and .onnx, and what is known of it."""
     params = load_params(PARAMS)
     seed = params.active.train.seeds[0]
     data_sha256 = load_manifest(PREPARED).sha256
     record = {}
     with output_directory(PUBLISHED) as directory:
-        for model in [*MODELS, *(name for name in TUNED if (MODEL_FILES / name).is_dir())]:
+        for model in evaluated_models(SCORES):
             trained, published = MODEL_FILES / model, directory / f"{model}.npz"
             choice = read_choice(trained / HYPERPARAMETERS, model)
             expected = {

@@ -46,6 +46,7 @@ def run_search(
         find: `search.search` or `tuning.tune`, with all arguments but cluster, setup, description and checkpoints.
     """
     setup = training_setup(model, params)
+    made = made_with(setup)  # now: data/prepared may be another when the search ends
     with (
         kept(CHECKPOINTS / f"search-{model}") as checkpoints,
         output_file(SEARCH / f"{model}.json") as choice_path,
@@ -53,7 +54,7 @@ def run_search(
     ):
         with open_cluster(num_workers=workers, scheduler=scheduler) as cluster:
             result = find(cluster, setup, description=f"search {model}", checkpoints=checkpoints)
-        write_json(choice_path, {"model": model} | made_with(setup) | result.to_json())
+        write_json(choice_path, {"model": model} | made | result.to_json())
         write_csv(result.curves, curves_path)
     return result
 

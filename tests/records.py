@@ -4,6 +4,7 @@ import numpy as np
 
 from mnist_core.files.writing import write_arrays
 
+MADE_WITH = {"data_sha256": "0" * 64, "architecture": [{"units": 10, "activation": "linear", "type": "dense"}]}
 SCORES = {
     "learning_rate": 0.1,
     "epochs": 3,
@@ -22,7 +23,8 @@ SCORES = {
 
 def model_scores(model, data_sha256, **changes):
     """What stage evaluate writes of a model's scores."""
-    return {"model": model, "data_sha256": data_sha256} | SCORES | changes
+    networks = {"architecture": MADE_WITH["architecture"], "seeds": [1, 2]}
+    return {"model": model, "data_sha256": data_sha256} | networks | SCORES | changes
 
 
 def write_predictions(path, model, data_sha256, probabilities, seeds=(1,)):
@@ -38,10 +40,7 @@ def write_predictions(path, model, data_sha256, probabilities, seeds=(1,)):
     )
 
 
-SEARCHED_ON = {"data_sha256": "0" * 64, "architecture": [{"units": 10, "activation": "linear", "type": "dense"}]}
-
-
-def search_record(model, candidates, made_with=SEARCHED_ON):
+def search_record(model, candidates, made_with=MADE_WITH):
     """What stage search writes if it found these candidates, the best first."""
     trials = [
         {

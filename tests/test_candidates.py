@@ -6,7 +6,7 @@ import pytest
 
 from mnist_core.candidates import Candidate, Choice, rank, read_choice, read_search
 from mnist_core.errors import UserError
-from tests.records import SEARCHED_ON
+from tests.records import MADE_WITH
 from tests.report.tuned_inputs import tuned_search
 
 PAIR = {"learning_rate": 0.1, "epochs": 3, "validation_error": 1.5}
@@ -15,7 +15,7 @@ OTHER_RATE = {"learning_rate": 0.01, "epochs": 3, "validation_error": 2.5}
 TRIAL = {"learning_rate": 0.1, "failure": None, "epochs": 3, "best_epoch": 3, "best_validation_error": 1.5}
 OTHER_TRIAL = TRIAL | {"learning_rate": 0.01, "best_validation_error": 2.5}
 TRIALS = [TRIAL, OTHER_TRIAL]
-SEARCH = PAIR | SEARCHED_ON | {"model": "2b", "candidates": [PAIR, SHORTER, OTHER_RATE], "trials": TRIALS, "probes": []}
+SEARCH = PAIR | MADE_WITH | {"model": "2b", "candidates": [PAIR, SHORTER, OTHER_RATE], "trials": TRIALS, "probes": []}
 CHOICE = PAIR | {"model": "2b", "failures": []}
 
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from mnist_core.arrays import ten_names
 from mnist_core.data.params import DataParams
 from mnist_core.errors import UserError
 from mnist_core.models import framework_and_letter
@@ -257,9 +258,9 @@ def test_an_unknown_model_is_named(name):
     ],
 )
 def test_every_output_of_a_network_has_a_name(dataset, own, expected):
-    assert DataParams(dataset=dataset, directory="x", class_names=own).ten_names == expected
+    assert ten_names(DataParams(dataset=dataset, directory="x", class_names=own).names) == expected
 
 
 def test_clothes_have_their_names():
-    names = DataParams(dataset="fashion_mnist", directory="", class_names=()).ten_names
+    names = ten_names(DataParams(dataset="fashion_mnist", directory="", class_names=()).names)
     assert (names[0], names[9], len(set(names))) == ("T-shirt/top", "Ankle boot", 10)

@@ -19,7 +19,7 @@ from mnist_core.training.divergence import Failure
 from mnist_core.training.history import EpochRecord
 from mnist_core.training.run import TrainingState
 from mnist_core.tuning import create_study, num_epochs, tune
-from tests.records import SEARCHED_ON
+from tests.records import MADE_WITH
 
 ROOT = Path(__file__).parents[1]
 SEARCH = TunedSearch(
@@ -140,7 +140,7 @@ def test_when_all_fail_the_error_says_how_and_what_to_do(scripted):
 
 def test_the_record_is_read_back(scripted, tmp_path):
     result, _ = scripted(lambda number, seed, epoch: 0.1 * (1 + number))
-    write_json(tmp_path / "2b_tuned.json", {"model": "2b_tuned"} | SEARCHED_ON | result.to_json())
+    write_json(tmp_path / "2b_tuned.json", {"model": "2b_tuned"} | MADE_WITH | result.to_json())
     search = read_search(tmp_path / "2b_tuned.json", "2b_tuned")
     assert tuple(search.candidates) == result.candidates
     assert tuple(search.trials) == result.trials

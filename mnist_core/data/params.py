@@ -62,11 +62,6 @@ class DataParams(Section):
         """The names of the classes, at most ten."""
         return self.class_names or CLASS_NAMES[self.dataset]
 
-    @property
-    def ten_names(self) -> tuple[str, ...]:
-        """A name for each output of a network; one that stands for no class is called by its number."""
-        return (*self.names, *(str(label) for label in range(len(self.names), NUM_CLASSES)))
-
 
 class SplitSizes(Section):
     """Images in each split.

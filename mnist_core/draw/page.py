@@ -13,13 +13,13 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from mnist_core.arrays import Array
+from mnist_core.arrays import Array, ten_names
 from mnist_core.errors import UserError
 from mnist_core.files.reading import REMEDY, read_text
 from mnist_core.models import framework_and_letter, tuned
 from mnist_core.networks.architectures import architecture_to_dicts, has_convolutions
 from mnist_core.networks.model_file import load_model
-from mnist_core.published import DIGITS, RECORD, read_published, sha256, ten_names
+from mnist_core.published import DIGITS, RECORD, read_published, sha256
 
 LARGEST_PAGE = 6_000_000  # bytes
 _HERE = Path(__file__).parent

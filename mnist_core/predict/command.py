@@ -11,7 +11,7 @@ from typing import Any
 import click
 import numpy as np
 
-from mnist_core.arrays import Array
+from mnist_core.arrays import Array, ten_names
 from mnist_core.data.dataset import load_manifest
 from mnist_core.errors import UserError
 from mnist_core.files.reading import reading
@@ -21,7 +21,7 @@ from mnist_core.models import ALL_MODELS
 from mnist_core.networks.model_file import load_model
 from mnist_core.predict.pictures import MAX_BYTES, SUFFIXES, decode, encode_png
 from mnist_core.predict.preprocessing import to_mnist
-from mnist_core.published import DIGITS, PUBLISHED, find_model, is_there, place_of, read_published, ten_names
+from mnist_core.published import DIGITS, PUBLISHED, find_model, is_there, place_of, read_published
 from mnist_core.registry import build_classifier
 
 STANDARD_INPUT = "-"

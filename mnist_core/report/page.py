@@ -12,6 +12,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from mnist_core.arrays import ten_names
 from mnist_core.models import MODELS, tuned_pairs
 from mnist_core.params import Params
 from mnist_core.records import read_summary
@@ -49,7 +50,7 @@ def build_report(
     """
     summary = read_summary(sources.summary)
     reference = load_reference(params.data.dataset)
-    classes = params.data.ten_names
+    classes = ten_names(params.data.names)
     comparison = comparison_section(sources)
     twins_steps = params.active.parity.steps_within(params.active.data.train)
     lowest = min(MODELS, key=lambda model: summary[model].test_error)

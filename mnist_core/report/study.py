@@ -13,6 +13,7 @@ from mnist_core.arrays import Array
 from mnist_core.candidates import CHOICES, Search, Trial
 
 _FEWEST_TRIALS = 4
+_BETTER = 0.5  # of the trials
 _DEALS = 100  # each takes some milliseconds
 
 
@@ -53,7 +54,7 @@ class Importance:
     Attributes:
         share: of 1, which all hyperparameters have together.
         chance: how often (a fraction) it had so large a share when the errors were dealt out to the trials at random.
-            Without this, a share says nothing: few trials give nearly all to one, whatever their errors are.
+            Without this, a share says little: of few trials, some are large whatever their errors are.
     """
 
     share: float
@@ -64,15 +65,17 @@ def importances(search: Search, curves: pd.DataFrame) -> dict[str, Importance]:
     """Return how much each hyperparameter mattered for the error at the first rung, the largest share first.
 
     Only there all trials can be compared: later on only the better ones are left. By PED-ANOVA, Watanabe, Bansal and
-    Hutter, 2023, which asks what the better half of the trials have in common. Empty if nothing varies or too few
-    trials are left.
+    Hutter, 2023, which asks what the better half of the trials have in common. Empty if fewer than two vary, too few
+    trials are left, or no half of them is better.
     """
     sound = {number: trial for number, trial in enumerate(search.trials) if not trial.failure}
     distributions = {name: kind for name, kind in _distributions(search.trials).items() if not kind.single()}
-    if not distributions or len(sound) < _FEWEST_TRIALS:
+    if len(distributions) < 2 or len(sound) < _FEWEST_TRIALS:
         return {}
     at_rung = curves[curves["epoch"] == first_rung(search)].set_index("trial")["validation_error"]
     errors = at_rung.loc[list(sound)].to_numpy()
+    if np.quantile(errors, _BETTER, method="inverted_cdf") == errors.max():
+        return {}
     params = [_values(trial, distributions) for trial in sound.values()]
     rng = np.random.default_rng(0)
     found = _shares(errors, params, distributions)
@@ -94,7 +97,7 @@ def _shares(
             for error, values in zip(errors, params, strict=True)
         ]
     )
-    evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.5)
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=_BETTER)
     return optuna.importance.get_param_importances(study, evaluator=evaluator)
 
 

@@ -90,7 +90,7 @@ def tuned_models(sources: ReportSources, params: Params, summary: Mapping[str, S
                 batch_size=choice.batch_size or params.active.batch_size(name),
                 search=search,
                 finalist=finalist,
-                search_epochs=sum(trial.epochs for trial in search.trials) + seeds * params.active.search_epochs(name),
+                search_epochs=sum(trial.epochs for trial in search.trials) + seeds * choice.epochs,
                 report_epochs=sum(
                     trial.epochs for trial in read_search(sources.search / f"{model}.json", model).trials
                 ),

@@ -134,7 +134,8 @@ def draw_hyperparameters(curves: pd.DataFrame, search: Search) -> Figure:
         if name == "learning_rate":
             axes.set_xscale("log")
             axes.plot(values, errors, "o", color=BLUE, markersize=4)
-            label_log_axis(axes.xaxis, LogLocator(subs=(1, 2, 5)))
+            digits = (1, 2, 5) if max(values) < 100 * min(values) else (1,)
+            label_log_axis(axes.xaxis, LogLocator(subs=digits, numticks=9))
         else:
             choices = sorted(set(values))
             axes.plot([choices.index(value) for value in values], errors, "o", color=BLUE, markersize=4)

@@ -83,7 +83,7 @@ def train_one_epoch(classifier: Classifier, train: Split, run: TrainingRun, epoc
     shifts = draw_shifts(shifting_rng(run.seed, epoch), len(order), run.hyperparameters.shift)
     steps = max(1, SHIFTED_AT_ONCE // run.batch_size)
     total_loss = 0.0
-    for first in range(0, len(rates), steps):  # chunk by chunk: moved images are in the cache when they are used
+    for first in range(0, len(rates), steps):  # chunk by chunk: moved images take little memory
         part = slice(first * run.batch_size, (first + steps) * run.batch_size)
         rows = order[part]
         images = shift_images(train.images, rows, shifts[part])

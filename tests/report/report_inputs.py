@@ -13,7 +13,7 @@ from mnist_core.networks.architectures import parameter_shapes
 from mnist_core.networks.model_file import Provenance, save_model
 from mnist_core.params import load_params
 from mnist_core.report.sections import ReportSources
-from tests.records import SEARCHED_ON, write_predictions
+from tests.records import MADE_WITH, write_predictions
 from tests.report.comparison_inputs import DETAILS, write_comparison_inputs
 
 ROOT = Path(__file__).parents[2]
@@ -120,7 +120,7 @@ def write_report_inputs(root: Path) -> None:
         for failed in failures:
             del failed["validation_error"]
         summary[model] |= choice
-        record = {"model": model} | SEARCHED_ON | candidates[0]
+        record = {"model": model} | MADE_WITH | candidates[0]
         record |= {"candidates": candidates, "trials": trials, "probes": probes}
         _write_json(root / f"data/search/{model}.json", record)
         _write_json(root / f"data/models/{model}/hyperparameters.json", choice | {"model": model, "failures": failures})

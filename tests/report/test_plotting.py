@@ -11,7 +11,7 @@ from mnist_core.candidates import Choice, FailedCandidate, Search, Trial
 from mnist_core.data.params import CLASS_NAMES
 from mnist_core.models import MODELS
 from mnist_core.report import plotting
-from tests.records import SEARCHED_ON
+from tests.records import MADE_WITH
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +98,7 @@ SEARCH = Search(
         Trial(learning_rate=0.1, failure=None, epochs=3, best_epoch=3, best_validation_error=1.5),
         Trial(learning_rate=1.0, failure="dead", epochs=1, best_epoch=None, best_validation_error=None),
     ],
-    **SEARCHED_ON,
+    **MADE_WITH,
     **BEST,
 )
 CHOICE = Choice(model="2d", failures=[], **BEST)

@@ -25,7 +25,7 @@ from mnist_core.report.results import (
 )
 from mnist_core.report.tuned_section import tuned_models
 from tests.projects import ROOT
-from tests.records import SEARCHED_ON
+from tests.records import MADE_WITH
 from tests.report.report_inputs import NUM_TEST, report_sources, write_report_inputs
 from tests.report.tuned_inputs import MODEL, add_tuned_model
 
@@ -196,7 +196,7 @@ def test_the_longest_searches_that_params_allow_can_be_read(tmp_path):
         ),
         curves=pd.DataFrame({"learning_rate": rate, "epoch": epochs, "validation_error": error, "best": 0}),
     )
-    write_json(tmp_path / "1d.json", {"model": "1d"} | SEARCHED_ON | result.to_json())
+    write_json(tmp_path / "1d.json", {"model": "1d"} | MADE_WITH | result.to_json())
     write_csv(result.curves, tmp_path / "1d.csv")
     assert len(read_trials(tmp_path / "1d.csv", read_search(tmp_path / "1d.json", "1d"))) == MAX_TRIAL_EPOCHS
     curves = [pd.DataFrame({"model": model, "epoch": epochs, "test_error": error}) for model in ALL_MODELS]

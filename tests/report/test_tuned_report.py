@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from optuna.trial import TrialState
 
@@ -11,9 +12,10 @@ from mnist_core.errors import UserError
 from mnist_core.params import load_params
 from mnist_core.records import read_summary
 from mnist_core.report.page import build_report
+from mnist_core.report.plotting import figure_style
 from mnist_core.report.study import first_rung, importances, study_trials
 from mnist_core.report.tuned_section import tuned_markdown, tuned_models
-from mnist_core.report.tuning_figure import best_so_far, draw_trials, write_tuned_figures
+from mnist_core.report.tuning_figure import best_so_far, draw_hyperparameters, draw_trials, write_tuned_figures
 from tests.report.report_inputs import report_sources, write_report_inputs
 from tests.report.tuned_inputs import MODEL, add_tuned_model, tuned_search
 
@@ -41,8 +43,7 @@ def test_the_choice_stands_beside_the_search_and_the_reports_protocol(root, mode
     (model,) = models
     assert (model.name, model.finalist.trial, model.batch_size) == ("2b", 1, 50)
     # 3 trials of 6 epochs, 5 of 2, one of 1, and 3 finalists with 2 seeds.
-    of_seed = load_params(root / "params.yaml").active.search_epochs(MODEL)
-    assert model.search_epochs == 29 + 6 * of_seed
+    assert model.search_epochs == 29 + 6 * 6
 
 
 def test_the_markdown_has_the_numbers_of_the_files(models):
@@ -107,6 +108,34 @@ def test_what_the_errors_hang_on_is_what_matters():
     assert sum(one.share for one in found.values()) == pytest.approx(1, abs=1e-3)
     assert found["shift"].chance < 0.1  # 4 of 8 trials are better: 2 deals in 70 give shift as much
     assert importances(search, curves) == found  # the deals are the same ones
+
+
+def with_hyperparameters(search, changes):
+    trials = [
+        trial.model_copy(
+            update={"hyperparameters": trial.hyperparameters.model_copy(update=change)}
+            | {name: value for name, value in change.items() if name == "learning_rate"}
+        )
+        for trial, change in zip(search.trials, changes, strict=True)
+    ]
+    return search.model_copy(update={"trials": trials})
+
+
+def test_where_one_hyperparameter_varies_or_no_half_is_better_nothing_is_said():
+    search, curves = searched()
+    assert importances(search, curves.assign(validation_error=4.0)) == {}
+    assert importances(with_hyperparameters(search, [{"shift": 1}] * len(search.trials)), curves) == {}
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0001, 0.9), (0.009, 0.5), (0.033, 0.06), (0.1, 0.1)])
+def test_every_range_of_rates_has_two_ticks_at_least_and_seven_at_most(low, high):
+    search, curves = searched()
+    rates = np.geomspace(low, high, len(search.trials))
+    with figure_style():
+        moved = with_hyperparameters(search, [{"learning_rate": float(rate)} for rate in rates])
+        axes = draw_hyperparameters(curves, moved).axes[0]
+    left, right = axes.get_xlim()
+    assert 2 <= sum(left <= tick <= right for tick in axes.xaxis.get_majorticklocs()) <= 7
 
 
 def test_errors_that_hang_on_nothing_give_shares_that_chance_gives_too():

@@ -6,7 +6,7 @@ import shutil
 
 import pandas as pd
 
-from tests.records import SEARCHED_ON
+from tests.records import MADE_WITH
 
 MODEL = "2b_tuned"
 EPOCHS = 6  # of which all trials but the first three train 2
@@ -44,7 +44,7 @@ def tuned_search(model=MODEL):
         trials[finalist["trial"]]["hyperparameters"] | {"validation_error": finalist["validation_error"]}
         for finalist in (finalists[1], finalists[0])
     ]
-    record = {"model": model, **SEARCHED_ON, **candidates[0], "trials": trials, "probes": []}
+    record = {"model": model, **MADE_WITH, **candidates[0], "trials": trials, "probes": []}
     return record | {"candidates": candidates, "finalists": finalists}, curves
 
 

@@ -128,9 +128,8 @@ def take_predictions_of_another_model_under_this_ones_name():
 
 
 def take_predictions_of_other_data():
-    """As `make tuned` leaves them if it ran before the data changed for others with as many images."""
-    write("1b_tuned", np.full((2, 40, 10), 0.1, np.float32), data_sha256="ab" * 32)
-    return f"data/predictions/1b_tuned.npz: it is of data_sha256 {'ab' * 32}, not "
+    write("1b", np.full((2, 40, 10), 0.1, np.float32), data_sha256="ab" * 32)
+    return f"data/predictions/1b.npz: it is of data_sha256 {'ab' * 32}, not "
 
 
 @pytest.mark.parametrize(
@@ -153,3 +152,13 @@ def test_a_faulty_input_is_one_line_and_leaves_no_output(project, spoil):
     assert result.output.startswith(f"Error: {message}")
     assert result.output.count("\n") == 1
     assert not any(Path(output).exists() for output in OUTPUTS)
+
+
+def test_a_tuned_model_of_other_images_is_left_out(project):
+    """As `make tuned` leaves it if it ran before the data changed."""
+    write("1b_tuned", np.full((2, 40, 10), 0.1, np.float32), data_sha256="ab" * 32)
+    assert CliRunner().invoke(main, [], catch_exceptions=False).exit_code == 0
+    assert list(read_details(Path("metrics/details.json")).models) == list(MODELS)
+    write("1b_tuned", np.full((2, 40, 10), 0.1, np.float32))
+    assert CliRunner().invoke(main, [], catch_exceptions=False).exit_code == 0
+    assert list(read_details(Path("metrics/details.json")).models) == [*MODELS, "1b_tuned"]

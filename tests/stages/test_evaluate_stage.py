@@ -59,6 +59,8 @@ def test_scores_confusion_and_predictions(project):
     assert json.loads((project / "data/scores/2a.json").read_text()) == {
         "model": "2a",
         "data_sha256": data_sha256,
+        "architecture": [{"units": 10, "activation": "linear", "type": "dense"}],
+        "seeds": [1, 2],
         "train_error": 90.0,
         "train_error_std": 0.0,
         "test_error": 90.0,

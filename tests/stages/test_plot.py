@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from mnist_core.models import MODELS
 from stages.plot import main
-from tests.records import SCORES, SEARCHED_ON
+from tests.records import MADE_WITH, SCORES
 from tests.report.comparison_inputs import write_comparison_inputs
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +33,7 @@ def project(tmp_path, monkeypatch):
         Path(f"plots/search/{model}.csv").write_text("learning_rate,epoch,validation_error\n0.1,1,5.0\n0.1,2,2.5\n")
         trial = {"learning_rate": 0.1, "failure": None, "best_epoch": 2, "best_validation_error": 2.5, "epochs": 2}
         pair = {"learning_rate": 0.1, "epochs": 2, "validation_error": 2.5}
-        record = {"model": model} | SEARCHED_ON | pair | {"candidates": [pair], "trials": [trial], "probes": []}
+        record = {"model": model} | MADE_WITH | pair | {"candidates": [pair], "trials": [trial], "probes": []}
         Path(f"data/search/{model}.json").write_text(json.dumps(record))
         Path(f"data/models/{model}").mkdir()
         Path(f"data/models/{model}/seed_1.csv").write_text("epoch,loss,test_error\n1,0.5,3.0\n2,0.1,1.0\n")

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from mnist_core.data.dataset import load_manifest
 from mnist_core.models import MODELS
+from mnist_core.records import evaluated_models
 from stages.table import main
 from tests.records import model_scores
 
@@ -100,3 +101,19 @@ def test_scores_of_other_data_are_one_line_and_leave_no_output(project):
     assert result.output.startswith(f"Error: data/scores/2c.json: it is of data_sha256 {'ab' * 32}, not ")
     assert result.output.count("\n") == 1
     assert not Path("metrics/summary.json").exists()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"data_sha256": "ab" * 32}, {"architecture": [{"type": "dense", "units": 64}]}, {"seeds": [1, 3]}]
+)
+def test_a_tuned_model_that_cannot_stand_beside_the_others_is_left_out(project, changes):
+    """As `make tuned` leaves it if it ran before params.yaml changed."""
+    data_sha256 = load_manifest(Path("data/prepared")).sha256
+    Path("data/scores/2b_tuned.json").write_text(json.dumps(model_scores("2b_tuned", data_sha256) | changes))
+    result = CliRunner().invoke(main, [], catch_exceptions=False)
+    left_out = "2b_tuned: left out, being of other images, layers or seeds; train again (dvc repro)\n"
+    assert (result.exit_code, result.output) == (0, left_out)
+    assert list(json.loads(Path("metrics/summary.json").read_text())) == list(MODELS)
+    assert evaluated_models(Path("data/scores")) == list(MODELS)
+    Path("data/scores/2b_tuned.json").write_text(json.dumps(model_scores("2b_tuned", data_sha256)))
+    assert evaluated_models(Path("data/scores")) == [*MODELS, "2b_tuned"]
