@@ -49,7 +49,7 @@ plots: $(READY) ## write dvc_plots/index.html, which draws without internet
 	dvc plots show
 
 experiments: $(READY) ## test errors and parameters that differ between the experiments, in a table
-	dvc exp show --only-changed --drop '(?!Experiment|..\.test_error$$|architectures|profile|data\.|fast)'
+	dvc exp show --only-changed --drop '(?!Experiment|..(_tuned)?\.test_error$$|architectures|profile|data\.|fast)'
 
 # First a command that stops where a stage runs: `dvc checkout` does not. What else it says, as of params.yaml, is no matter.
 # Nor are the last one's warnings, a line for every output that the restored dvc.lock lacks.

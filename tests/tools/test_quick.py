@@ -186,7 +186,8 @@ def test_a_stage_uses_the_workers_it_is_led_to_and_writes_the_same_bytes(small_p
     assert not any(key.exists() for key in keys)
 
 
-def test_workers_that_the_user_has_are_taken(monkeypatch):
-    monkeypatch.setenv("MNIST_SCHEDULER", "tls://somewhere:8786")
+@pytest.mark.parametrize(("name", "value"), [("MNIST_SCHEDULER", "tls://somewhere:8786"), ("MNIST_WORKERS", "1")])
+def test_workers_are_those_that_the_user_wants(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
     with workers_for_all(ROOT) as environment:
         assert environment == {}
