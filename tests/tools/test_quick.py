@@ -174,9 +174,10 @@ def search(environment):
     return found.stderr, Path("data/search/1b.json").read_bytes()
 
 
-def test_a_stage_uses_the_workers_it_is_led_to_and_writes_the_same_bytes(small_project):
+def test_a_stage_uses_the_workers_it_is_led_to_and_writes_the_same_bytes(small_project, monkeypatch):
+    for name in ("MNIST_SCHEDULER", "MNIST_WORKERS"):  # with which there would be no workers for all
+        monkeypatch.delenv(name, raising=False)
     own = os.environ | {"PYTHONPATH": str(ROOT)}
-    own.pop("MNIST_SCHEDULER", None)
     alone = search(own)
     with workers_for_all(ROOT) as environment:
         assert search(own | environment) == alone == ("", alone[1])
