@@ -9,7 +9,8 @@ The lowest of many validation errors is too good: it was lucky. So the best thre
 that the search has not seen, and the lowest mean validation error of these wins.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
@@ -22,9 +23,9 @@ from mnist_core.errors import UserError
 from mnist_core.metrics import percent
 from mnist_core.params import SearchSpace, TunedSearch
 from mnist_core.training.checkpoints import Checkpoints
-from mnist_core.training.cluster import Bar, progress_bar, train_until
+from mnist_core.training.cluster import progress_bar, train_until
 from mnist_core.training.jobs import Cluster
-from mnist_core.training.run import TrainingRun, TrainingSetup, TrainingState
+from mnist_core.training.run import TrainingRun, TrainingSetup, TrainingState, is_finished
 
 NUM_FINALISTS = 3
 
@@ -58,34 +59,29 @@ def tune(
         UserError: every trial failed, or every finalist.
     """
     study, rungs = create_study(params, space), params.rung_epochs(epochs)
-    runs: list[TrainingRun] = []
-    states: list[TrainingState] = []
     with progress_bar(num_epochs(epochs, params), description) as bar:
-        for _ in range(params.num_batches):
+        search = _Search(setup, params, partial(train_until, cluster, bar=bar, checkpoints=checkpoints))
+        for batch in range(params.num_batches):
             asked = [study.ask() for _ in range(params.trials_per_batch)]
-            batch = [
-                TrainingRun(setup, _suggest(trial, space, epochs), params.seed, ("validation",)) for trial in asked
-            ]
-            ended = _halve(cluster, batch, rungs, params, bar=bar, others=states, checkpoints=checkpoints)
-            for trial, state in zip(asked, ended, strict=True):
-                _tell(study, trial, state, rungs)
-            runs, states = runs + batch, states + ended
-        best = _best(states)
+            trials = search.add([_suggest(trial, space, epochs) for trial in asked])
+            alive = search.halve(trials, rungs[:-1])
+            # Few are left, and workers would be idle: who is a finalist whatever they do trains beside them.
+            is_last = batch == params.num_batches - 1
+            certain = search.best(but=alive)[: max(0, NUM_FINALISTS - len(alive))] if is_last else []
+            search.train([(trial, params.seed) for trial in alive] + search.finals(certain))
+            for trial, number in zip(asked, trials, strict=True):
+                _tell(study, trial, search.states[number, params.seed], rungs)
+        best = search.best()[:NUM_FINALISTS]
+        states = [search.states[number, params.seed] for number in range(len(search.hyperparameters))]
         if not best:
             failures = ", ".join(sorted({state.failure.word for state in states if state.failure}))
             raise UserError(f"{description}: every trial failed ({failures}); lower learning_rate.high in params.yaml")
-        finals = [
-            TrainingRun(setup, runs[index].hyperparameters, seed, ("validation",))
-            for index in best
-            for seed in params.choice_seeds
-        ]
-        ends = dict(train_until(cluster, finals, bar=bar, others=states, checkpoints=checkpoints))
-    count = len(params.choice_seeds)
+        search.train(search.finals(best))
     finalists = [
-        _finalist(index, states[index], [ends[place * count + i] for i in range(count)])
-        for place, index in enumerate(best)
+        _finalist(number, states[number], [search.states[number, seed] for seed in params.choice_seeds])
+        for number in best
     ]
-    return _choose(runs, states, finalists, description)
+    return _choose(search.hyperparameters, states, finalists, description)
 
 
 def create_study(params: TunedSearch, space: SearchSpace) -> optuna.Study:
@@ -124,42 +120,67 @@ def num_epochs(epochs: int, params: TunedSearch) -> int:
     return params.trial_epochs(epochs) + NUM_FINALISTS * len(params.choice_seeds) * epochs
 
 
-def _halve(
-    cluster: Cluster,
-    runs: Sequence[TrainingRun],
-    rungs: Sequence[int],
-    params: TunedSearch,
-    *,
-    bar: Bar,
-    others: Sequence[TrainingState],
-    checkpoints: Checkpoints | None,
-) -> list[TrainingState]:
-    """Train a batch rung by rung, ever fewer of it; return what is known of every trial when it was left out."""
-    states: list[TrainingState | None] = [None] * len(runs)
-    known = [TrainingState({})] * len(runs)
-    alive = list(range(len(runs)))
-    for rung in rungs:
-        left_out = [*others, *(known[i] for i in range(len(runs)) if i not in alive)]
-        training = train_until(
-            cluster,
-            [runs[i] for i in alive],
-            bar=bar,
-            epoch=rung,
-            states=[states[i] for i in alive],
-            others=left_out,
-            checkpoints=checkpoints,
-        )
-        for place, state in training:
-            states[alive[place]] = state
-            known[alive[place]] = _until(state, rung)
-        if rung == rungs[-1]:
-            break
-        sound = [i for i in alive if not known[i].failure]
-        places = params.num_promoted(len(alive))
-        alive = sorted(sorted(sound, key=lambda i: (_last_error(known[i]), i))[:places])
-        if not alive:
-            break
-    return known
+class _Search:
+    """All trainings of one search.
+
+    Attributes:
+        hyperparameters: of each trial.
+        states: of each training, by the number of its trial and its seed: where it stands, or what was known of it when
+            its trial was left out.
+    """
+
+    def __init__(
+        self, setup: TrainingSetup, params: TunedSearch, train: "partial[Iterator[tuple[int, TrainingState]]]"
+    ) -> None:
+        self.hyperparameters: list[Hyperparameters] = []
+        self.states: dict[tuple[int, int], TrainingState] = {}
+        self._setup, self._params, self._train = setup, params, train
+
+    def add(self, asked: Sequence[Hyperparameters]) -> list[int]:
+        """Take up new trials; return their numbers."""
+        self.hyperparameters += asked
+        return list(range(len(self.hyperparameters) - len(asked), len(self.hyperparameters)))
+
+    def finals(self, trials: Sequence[int]) -> list[tuple[int, int]]:
+        """Return the trainings that decide among finalists."""
+        return [(trial, seed) for trial in trials for seed in self._params.choice_seeds]
+
+    def train(self, trainings: Sequence[tuple[int, int]], epoch: int | None = None) -> None:
+        """Train up to an epoch; None is the end. A state that was kept before a restart may be further on."""
+        if not trainings:
+            return
+        runs = [
+            TrainingRun(self._setup, self.hyperparameters[trial], seed, ("validation",)) for trial, seed in trainings
+        ]
+        for place, state in self._train(
+            runs,
+            epoch=epoch,
+            states=[self.states.get(training) for training in trainings],
+            others=[state for training, state in self.states.items() if training not in trainings],
+        ):
+            # Of what has ended no weights are needed.
+            self.states[trainings[place]] = (
+                _until(state, len(state.records)) if is_finished(runs[place], state) else state
+            )
+
+    def halve(self, trials: Sequence[int], rungs: Sequence[int]) -> list[int]:
+        """Train some trials rung by rung, ever fewer of them; return who is left after the last of these rungs."""
+        alive, seed = list(trials), self._params.seed
+        for rung in rungs:
+            self.train([(trial, seed) for trial in alive], rung)
+            known = {trial: _until(self.states[trial, seed], rung) for trial in alive}
+            sound = [trial for trial in alive if not known[trial].failure]
+            ranked = sorted(sound, key=lambda trial: (_last_error(known[trial]), trial))
+            left = sorted(ranked[: self._params.num_promoted(len(alive))])
+            self.states |= {(trial, seed): known[trial] for trial in alive if trial not in left}
+            alive = left
+        return alive
+
+    def best(self, but: Sequence[int] = ()) -> list[int]:
+        """Rank the sound trials: who came further is better, then who has the lower error, then who came first."""
+        states = {trial: state for (trial, seed), state in self.states.items() if seed == self._params.seed}
+        sound = [trial for trial, state in states.items() if not state.failure and trial not in but]
+        return sorted(sound, key=lambda trial: (-len(states[trial].records), _last_error(states[trial]), trial))
 
 
 def _until(state: TrainingState, epoch: int) -> TrainingState:
@@ -186,13 +207,6 @@ def _tell(study: optuna.Study, trial: optuna.Trial, state: TrainingState, rungs:
         study.tell(trial, percent(_last_error(state)))
 
 
-def _best(states: Sequence[TrainingState]) -> list[int]:
-    """Return the finalists: who came further is better, then who has the lower error, then who was asked for first."""
-    sound = [index for index, state in enumerate(states) if not state.failure]
-    order = sorted(sound, key=lambda index: (-len(states[index].records), _last_error(states[index]), index))
-    return order[:NUM_FINALISTS]
-
-
 def _finalist(index: int, searched: TrainingState, ends: Sequence[TrainingState]) -> Finalist:
     errors = [None if state.failure else _last_error(state) for state in ends]
     search_error = percent(_last_error(searched))
@@ -208,7 +222,7 @@ def _finalist(index: int, searched: TrainingState, ends: Sequence[TrainingState]
 
 
 def _choose(
-    runs: Sequence[TrainingRun], states: Sequence[TrainingState], finalists: Sequence[Finalist], description: str
+    tried: Sequence[Hyperparameters], states: Sequence[TrainingState], finalists: Sequence[Finalist], description: str
 ) -> SearchResult:
     chosen = sorted(
         (finalist.validation_error, place, finalist)
@@ -218,34 +232,33 @@ def _choose(
     if not chosen:
         raise UserError(f"{description}: training failed with another seed; lower learning_rate.high in params.yaml")
     candidates = [
-        Candidate(**runs[finalist.trial].hyperparameters.model_dump(), validation_error=error)
-        for error, _, finalist in chosen
+        Candidate(**tried[finalist.trial].model_dump(), validation_error=error) for error, _, finalist in chosen
     ]
     winner = chosen[0][2].trial
     curves = pd.DataFrame(
         [
             (
                 index,
-                run.hyperparameters.learning_rate,
+                hyperparameters.learning_rate,
                 record.epoch,
                 percent(record.errors["validation"]),
                 int(index == winner and record is state.records[-1]),
             )
-            for index, (run, state) in enumerate(zip(runs, states, strict=True))
+            for index, (hyperparameters, state) in enumerate(zip(tried, states, strict=True))
             for record in state.records
         ],
         columns=["trial", "learning_rate", "epoch", "validation_error", "best"],
     )
-    return SearchResult(tuple(candidates), tuple(map(_trial, runs, states)), curves, finalists=tuple(finalists))
+    return SearchResult(tuple(candidates), tuple(map(_trial, tried, states)), curves, finalists=tuple(finalists))
 
 
-def _trial(run: TrainingRun, state: TrainingState) -> Trial:
+def _trial(hyperparameters: Hyperparameters, state: TrainingState) -> Trial:
     is_sound = state.failure is None
     return Trial(
-        learning_rate=run.hyperparameters.learning_rate,
+        learning_rate=hyperparameters.learning_rate,
         failure=state.failure.word if state.failure else None,
         epochs=len(state.records),
         best_epoch=len(state.records) if is_sound else None,
         best_validation_error=percent(_last_error(state)) if is_sound else None,
-        hyperparameters=run.hyperparameters,
+        hyperparameters=hyperparameters,
     )

@@ -57,6 +57,9 @@ def scripted(setup, monkeypatch):
                 if run.hyperparameters not in asked:
                     asked.append(run.hyperparameters)
                 number, goal = asked.index(run.hyperparameters), (not kept and epoch) or run.num_epochs
+                if states[index] and states[index].needs_no_training_to(goal):
+                    yield index, states[index]
+                    continue
                 seen.append((number, run.seed, goal))
                 failure = dict(failures).get((number, run.seed))
                 failed = failure if failure and failure.epoch <= goal else None
@@ -91,6 +94,23 @@ def test_what_was_trained_before_is_not_known_before_its_rung(scripted):
     result, _ = scripted(errors)
     again, _ = scripted(errors, kept=True)
     assert as_bytes(again) == as_bytes(result)
+
+
+SHORT = SEARCH.model_copy(update={"num_batches": 1, "trials_per_batch": 8, "reduction": 8})
+
+
+def test_who_is_a_finalist_in_any_case_trains_beside_the_last_rung(scripted):
+    """Trial 5 goes on alone, 2 and 7 come next; whatever becomes of 5, other seeds judge them, and are not idle."""
+    at_first = [0.5, 0.4, 0.2, 0.8, 0.7, 0.1, 0.6, 0.3]
+    _, seen = scripted(lambda number, seed, epoch: at_first[number], params=SHORT)
+    assert seen[8:] == [(5, 0, 4), (2, 11, 4), (2, 12, 4), (7, 11, 4), (7, 12, 4), (5, 11, 4), (5, 12, 4)]
+
+
+def test_if_the_last_one_fails_the_next_best_are_finalists(scripted):
+    at_first = [0.5, 0.4, 0.2, 0.8, 0.7, 0.1, 0.6, 0.3]
+    result, seen = scripted(lambda number, *_: at_first[number], {(5, 0): Failure("spiked", 4)}, params=SHORT)
+    assert [finalist.trial for finalist in result.finalists] == [2, 7, 1]
+    assert seen[13:] == [(1, 11, 4), (1, 12, 4)]
 
 
 def test_an_early_favourite_may_lose_at_the_end(scripted):
