@@ -15,11 +15,6 @@ IMAGE_SHAPE: Shape = (28, 28, 1)
 NUM_CLASSES = 10
 
 
-def ten_names(classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a name for each output of a network; one that stands for no class is called by its number."""
-    return (*classes, *(str(label) for label in range(len(classes), NUM_CLASSES)))
-
-
 def remember_last(count: int) -> Callable[[Callable[[Array], Result]], Callable[[Array], Result]]:
     """Decorate a pure function of an array to keep its results for the last `count` arrays, told apart by identity.
 

@@ -326,12 +326,12 @@ def evaluated_models(scores: Path) -> list[str]:
     found = list(MODELS)
     for model in MODELS:
         path = scores / f"{tuned(model)}.json"
-        if path.exists() and _what_of(path) == _what_of(scores / f"{model}.json"):
+        if path.exists() and _made_with(path) == _made_with(scores / f"{model}.json"):
             found.append(tuned(model))
     return found
 
 
-def _what_of(path: Path) -> tuple[object, ...]:
+def _made_with(path: Path) -> tuple[object, ...]:
     scores = read_record(path, ModelScores)
     return scores.data_sha256, scores.architecture, scores.seeds
 

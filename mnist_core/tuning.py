@@ -9,9 +9,10 @@ The lowest of many validation errors is too good: it was lucky. So the best thre
 that the search has not seen, and the lowest mean validation error of these wins.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 from warnings import catch_warnings, simplefilter
 
 import optuna
@@ -28,6 +29,9 @@ from mnist_core.training.jobs import Cluster
 from mnist_core.training.run import TrainingRun, TrainingSetup, TrainingState, is_finished
 
 NUM_FINALISTS = 3
+
+Training: TypeAlias = tuple[int, int]
+"""Number of the trial, seed."""
 
 
 def tune(
@@ -117,7 +121,8 @@ def _suggest(trial: Any, space: SearchSpace, epochs: int) -> Hyperparameters:
 
 def num_epochs(epochs: int, params: TunedSearch) -> int:
     """Return how many epochs the search and the choice train in all, at most."""
-    return params.trial_epochs(epochs) + NUM_FINALISTS * len(params.choice_seeds) * epochs
+    num_finalists = min(NUM_FINALISTS, params.num_batches * params.trials_per_batch)
+    return params.trial_epochs(epochs) + num_finalists * len(params.choice_seeds) * epochs
 
 
 class _Search:
@@ -125,43 +130,41 @@ class _Search:
 
     Attributes:
         hyperparameters: of each trial.
-        states: of each training, by the number of its trial and its seed: where it stands, or what was known of it when
-            its trial was left out.
+        states: where each training stands, or what was known of it when its trial was left out.
     """
 
     def __init__(
-        self, setup: TrainingSetup, params: TunedSearch, train: "partial[Iterator[tuple[int, TrainingState]]]"
+        self, setup: TrainingSetup, params: TunedSearch, train_until: Callable[..., Iterator[tuple[int, TrainingState]]]
     ) -> None:
         self.hyperparameters: list[Hyperparameters] = []
-        self.states: dict[tuple[int, int], TrainingState] = {}
-        self._setup, self._params, self._train = setup, params, train
+        self.states: dict[Training, TrainingState] = {}
+        self._setup, self._params, self._train_until = setup, params, train_until
 
     def add(self, asked: Sequence[Hyperparameters]) -> list[int]:
         """Take up new trials; return their numbers."""
         self.hyperparameters += asked
         return list(range(len(self.hyperparameters) - len(asked), len(self.hyperparameters)))
 
-    def finals(self, trials: Sequence[int]) -> list[tuple[int, int]]:
+    def finals(self, trials: Sequence[int]) -> list[Training]:
         """Return the trainings that decide among finalists."""
         return [(trial, seed) for trial in trials for seed in self._params.choice_seeds]
 
-    def train(self, trainings: Sequence[tuple[int, int]], epoch: int | None = None) -> None:
+    def train(self, trainings: Sequence[Training], epoch: int | None = None) -> None:
         """Train up to an epoch; None is the end. A state that was kept before a restart may be further on."""
         if not trainings:
             return
         runs = [
             TrainingRun(self._setup, self.hyperparameters[trial], seed, ("validation",)) for trial, seed in trainings
         ]
-        for place, state in self._train(
+        for place, state in self._train_until(
             runs,
             epoch=epoch,
             states=[self.states.get(training) for training in trainings],
             others=[state for training, state in self.states.items() if training not in trainings],
         ):
-            # Of what has ended no weights are needed.
-            self.states[trainings[place]] = (
-                _until(state, len(state.records)) if is_finished(runs[place], state) else state
-            )
+            # Of what has ended nobody needs the weights.
+            has_ended = is_finished(runs[place], state)
+            self.states[trainings[place]] = replace(state, weights={}, velocity={}) if has_ended else state
 
     def halve(self, trials: Sequence[int], rungs: Sequence[int]) -> list[int]:
         """Train some trials rung by rung, ever fewer of them; return who is left after the last of these rungs."""

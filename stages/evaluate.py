@@ -85,7 +85,7 @@ def _write(model: str, params: Params, scheduler: str | None, places: set[Path])
         by_seed = probabilities(evaluations)
         scores = summarise(evaluations) | calibration_scores(by_seed, labels)
         chosen = choice.model_dump(include=set(Candidate.model_fields), exclude_defaults=True)
-        # By which readers know other scores from these.
+        # By `origin` and `networks` readers know other scores from these.
         origin = {"model": model, "data_sha256": load_manifest(PREPARED).sha256}
         networks = {
             "architecture": architecture_to_dicts(params.architecture(model)),

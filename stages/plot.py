@@ -2,7 +2,7 @@
 
 import click
 
-from mnist_core.arrays import ten_names
+from mnist_core.class_names import ten_names
 from mnist_core.data.params import load_data_params
 from mnist_core.files.writing import output_directory
 from mnist_core.report.comparison_figure import write_comparison_figures

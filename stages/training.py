@@ -40,7 +40,7 @@ def run_search(
 
     Args:
         model: its name.
-        params: from which `training_setup` takes what it asks for.
+        params: all of params.yaml.
         workers: see `cluster_options`.
         scheduler: likewise.
         find: `search.search` or `tuning.tune`, with all arguments but cluster, setup, description and checkpoints.

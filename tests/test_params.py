@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_core.arrays import ten_names
+from mnist_core.class_names import ten_names
 from mnist_core.data.params import DataParams
 from mnist_core.errors import UserError
 from mnist_core.models import framework_and_letter

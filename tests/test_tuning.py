@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,8 @@ def scripted(setup, monkeypatch):
                 seen.append((number, run.seed, goal))
                 failure = dict(failures).get((number, run.seed))
                 failed = failure if failure and failure.epoch <= goal else None
-                last = failed.epoch if failed else goal
+                # A non-finite epoch has no record.
+                last = failed.epoch - (failed.word == "non-finite") if failed else goal
                 records = tuple(
                     EpochRecord(e, 1.0, {"validation": errors(number, run.seed, e)}) for e in range(1, last + 1)
                 )
@@ -152,10 +154,33 @@ def test_a_failure_after_a_rung_is_not_known_there(scripted):
     assert result.trials[0].failure == "dead"
 
 
-def test_when_all_fail_the_error_says_how_and_what_to_do(scripted):
-    failures = {(number, 0): Failure("dead", 1) for number in range(8)}
-    with pytest.raises(UserError, match=r"^search: every trial failed \(dead\); lower learning_rate\.high"):
-        scripted(lambda *_: 0.5, failures)
+def test_a_non_finite_epoch_has_no_record_and_is_a_failure_nevertheless(scripted):
+    """Trials 0 and 1 in the search, trial 2 with other seeds: one in its first epoch and one later on."""
+    failures = {(0, 0): 1, (1, 0): 2, (2, 11): 1, (2, 12): 3}
+    failures = {run: Failure("non-finite", epoch) for run, epoch in failures.items()}
+    result, _ = scripted(lambda number, *_: 0.01 * (1 + number), failures)
+    assert [trial.failure for trial in result.trials[:4]] == ["non-finite", "non-finite", None, None]
+    assert [trial.epochs for trial in result.trials[:2]] == [0, 1]
+    assert [finalist.trial for finalist in result.finalists] == [2, 3, 4]
+    assert result.finalists[0].validation_errors == [None, None]
+    assert [candidate.validation_error for candidate in result.candidates] == [4.0, 5.0]
+
+
+@pytest.mark.parametrize("word", ["dead", "non-finite"])
+def test_with_one_rung_and_fewer_trials_than_finalists(scripted, word):
+    params = SEARCH.model_copy(update={"num_batches": 1, "trials_per_batch": 2, "num_rungs": 1})
+    result, seen = scripted(lambda number, *_: 0.2 - 0.1 * number, {(0, 0): Failure(word, 1)}, params=params)
+    assert seen == [(0, 0, 4), (1, 0, 4), (1, 11, 4), (1, 12, 4)]
+    assert [finalist.trial for finalist in result.finalists] == [1]
+    assert num_epochs(EPOCHS, params) == 2 * 4 + 2 * 2 * 4
+
+
+@pytest.mark.parametrize(("word", "num_rungs"), [("dead", 2), ("non-finite", 2), ("non-finite", 1)])
+def test_when_all_fail_the_error_says_how_and_what_to_do(scripted, word, num_rungs):
+    failures = {(number, 0): Failure(word, 1) for number in range(8)}
+    params = SEARCH.model_copy(update={"num_rungs": num_rungs})
+    with pytest.raises(UserError, match=rf"^search: every trial failed \({word}\); lower learning_rate\.high"):
+        scripted(lambda *_: 0.5, failures, params=params)
 
 
 def test_the_record_is_read_back(scripted, tmp_path):
@@ -201,7 +226,7 @@ def as_bytes(result):
 
 
 def test_neither_the_number_of_workers_nor_an_accident_changes_a_byte(client, setup, tmp_path, monkeypatch):
-    """One worker gives what two give; so does a search that was cut off five times, which trains nothing twice."""
+    """One worker gives what two give; so does a search that was cut off six times, which trains nothing twice."""
     trained = []
     submit = cluster_module.Jobs.submit
 
@@ -215,20 +240,23 @@ def test_neither_the_number_of_workers_nor_an_accident_changes_a_byte(client, se
     checkpoints = Checkpoints(tmp_path)
     choice = tuning.train_until
 
-    def cut_off_at(number):
+    def cut_off_at(number, num_states):
         calls = []
 
         def cut_off(*arguments, **options):
             calls.append(1)
+            training = choice(*arguments, **options)
             if len(calls) == number:
+                yield from islice(training, num_states)
                 raise KeyboardInterrupt
-            return choice(*arguments, **options)
+            yield from training
 
         return cut_off
 
     with open_cluster(num_workers=1) as one_worker:
-        for number in (2, 3, 4, 5, 5):  # at every rung of both batches, and before other seeds choose
-            monkeypatch.setattr(tuning, "train_until", cut_off_at(number))
+        # At every rung of both batches, amid the last one, where a finalist trains too, and before the others do.
+        for number, num_states in ((2, 0), (3, 0), (4, 0), (4, 5), (5, 0), (5, 0)):
+            monkeypatch.setattr(tuning, "train_until", cut_off_at(number, num_states))
             with pytest.raises(KeyboardInterrupt):
                 tune(one_worker, setup, SEARCH, SPACE, epochs=EPOCHS, description="", checkpoints=checkpoints)
         monkeypatch.setattr(tuning, "train_until", choice)

@@ -13,7 +13,8 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from mnist_core.arrays import Array, ten_names
+from mnist_core.arrays import Array
+from mnist_core.class_names import ten_names
 from mnist_core.errors import UserError
 from mnist_core.files.reading import REMEDY, read_text
 from mnist_core.models import framework_and_letter, tuned

@@ -11,7 +11,8 @@ from typing import Any
 import click
 import numpy as np
 
-from mnist_core.arrays import Array, ten_names
+from mnist_core.arrays import Array
+from mnist_core.class_names import ten_names
 from mnist_core.data.dataset import load_manifest
 from mnist_core.errors import UserError
 from mnist_core.files.reading import reading

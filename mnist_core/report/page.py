@@ -12,7 +12,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from mnist_core.arrays import ten_names
+from mnist_core.class_names import ten_names
 from mnist_core.models import MODELS, tuned_pairs
 from mnist_core.params import Params
 from mnist_core.records import read_summary

@@ -111,7 +111,7 @@ def _is_of(finalist: Finalist, search: Search, choice: Choice) -> bool:
 def tuned_markdown(models: Sequence[TunedModel]) -> str:
     """Return metrics/tuned.md: what was chosen, how good it is, what mattered and what it cost."""
     if not models:
-        return "No model of the tuned protocol has been trained yet: run `make tuned`.\n"
+        return "No model of the tuned protocol has these images, layers and seeds: run `make tuned`.\n"
     names = HYPERPARAMETER_NAMES.values()
     tables = (
         ("What was chosen", [*names, "epochs"], _chosen),

@@ -50,7 +50,9 @@ def test_the_markdown_has_the_numbers_of_the_files(models):
     text = tuned_markdown(models)
     assert "| 2b | 0.05 | 50 | 0.9 | 0 | cosine | 1 | 6 |" in text
     assert "| 2b | 1.80 | 1.95 | +0.15 | 0.125 | 1.30 ± 0.05 | 1.98 |" in text
-    assert tuned_markdown([]) == "No model of the tuned protocol has been trained yet: run `make tuned`.\n"
+    assert (
+        tuned_markdown([]) == "No model of the tuned protocol has these images, layers and seeds: run `make tuned`.\n"
+    )
 
 
 def test_the_error_of_a_trial_that_was_left_out_is_of_another_epoch(models):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,13 @@ from ruamel.yaml import YAML
 
 from mnist_core.data.dataset import load_manifest
 from mnist_core.errors import UserError
+from mnist_core.files.writing import write_json
 from mnist_core.models import MODELS
 from mnist_core.networks.architectures import Dense
 from mnist_core.networks.model_file import Provenance, load_model, save_model
 from mnist_core.published import find_model, seeds_of
 from stages import draw, publish
+from tests.records import model_scores
 
 
 @pytest.fixture
@@ -105,6 +108,26 @@ def test_a_missing_model_leaves_what_was_published(project):
     assert result.exit_code == 1
     assert result.output.startswith("Error: data/models/2d/seed_1.npz: no such file")
     assert (project / "data/published/published.json").read_bytes() == before
+
+
+def test_tuned_models_are_published_if_they_are_of_the_same_images_layers_and_seeds(project):
+    """Trained are 1b_tuned and 2b_tuned; the scores of the latter are of other seeds."""
+    data_sha256 = load_manifest(project / "data/prepared").sha256
+    models, scores = project / "data/models", project / "data/scores"
+    scores.mkdir()
+    for name in ("1b", "2b"):
+        shutil.copytree(models / name, models / f"{name}_tuned")
+        for scored, changes in ((name, {}), (f"{name}_tuned", {"seeds": [1, 3]} if name == "2b" else {})):
+            write_json(scores / f"{scored}.json", model_scores(scored, data_sha256, **changes))
+    path = models / "1b_tuned/seed_1.npz"
+    chosen = {"learning_rate": 0.5, "epochs": 2, "batch_size": 50, "momentum": 0.9}
+    provenance = Provenance(model="1b_tuned", seed=1, data_sha256=data_sha256, **chosen)
+    save_model(path, *load_model(path), provenance)
+    choice = {"model": "1b_tuned", "validation_error": 3.25, "failures": []} | chosen
+    write_json(models / "1b_tuned/hyperparameters.json", choice)
+    result = run(publish.main)
+    assert result.exit_code == 0, result.output
+    assert list(json.loads((project / "data/published/published.json").read_text())) == [*MODELS, "1b_tuned"]
 
 
 def test_a_model_of_other_data_is_not_published(project):
