@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib.ticker import Locator, LogLocator, MaxNLocator
 
 from mnist_core.candidates import CHOICES, Search, read_search
 from mnist_core.models import TUNED
@@ -121,6 +121,13 @@ def draw_best_so_far(curves: pd.DataFrame) -> Figure:
     return figure
 
 
+def _rate_locator(span: float) -> Locator:
+    """Return where to label an axis whose end is so many times its start, so that the labels do not touch."""
+    if span < 4:
+        return MaxNLocator(4)
+    return LogLocator(subs=(1, 2, 5) if span < 100 else (1,), numticks=9)
+
+
 def draw_hyperparameters(curves: pd.DataFrame, search: Search) -> Figure:
     """Draw the error at the first rung over every hyperparameter, with its `Importance` where there is one."""
     rung, found = first_rung(search), importances(search, curves)
@@ -134,8 +141,7 @@ def draw_hyperparameters(curves: pd.DataFrame, search: Search) -> Figure:
         if name == "learning_rate":
             axes.set_xscale("log")
             axes.plot(values, errors, "o", color=BLUE, markersize=4)
-            digits = (1, 2, 5) if max(values) < 100 * min(values) else (1,)
-            label_log_axis(axes.xaxis, LogLocator(subs=digits, numticks=9))
+            label_log_axis(axes.xaxis, _rate_locator(max(values) / min(values)))
         else:
             choices = sorted(set(values))
             axes.plot([choices.index(value) for value in values], errors, "o", color=BLUE, markersize=4)
