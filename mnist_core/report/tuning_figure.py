@@ -124,7 +124,7 @@ def draw_best_so_far(curves: pd.DataFrame) -> Figure:
 def _rate_locator(span: float) -> Locator:
     """Return where to label an axis whose end is so many times its start, so that the labels do not touch."""
     if span < 4:
-        return MaxNLocator(4)
+        return MaxNLocator(4, steps=(1, 2, 5, 10))
     return LogLocator(subs=(1, 2, 5) if span < 100 else (1,), numticks=9)
 
 

@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "errors": set(),
     "arrays": set(),
     "metrics": {"arrays"},
+    "class_names": {"arrays"},
     "models": {"errors"},
     "files": {"arrays", "errors"},
     "candidates": {"errors", "files"},
@@ -30,8 +31,8 @@ MAY_IMPORT = {
     "registry": GROUND | {"networks", "numpy_nn", "tensorflow_nn"},
     "export": GROUND | {"networks", "tensorflow_nn"},
     "published": GROUND,
-    "predict": GROUND | {"networks", "data", "registry", "published"},
-    "draw": GROUND | {"networks", "published"},
+    "predict": GROUND | {"class_names", "networks", "data", "registry", "published"},
+    "draw": GROUND | {"class_names", "networks", "published"},
     "__main__": {"predict"},
     "params": GROUND | {"networks", "data"},
     "training": GROUND | {"networks", "data", "registry"},
@@ -43,7 +44,7 @@ MAY_IMPORT = {
     "comparison": GROUND,
     "details": GROUND | {"calibration"},
     "proof": GROUND | {"networks", "data", "registry", "params", "numpy_nn", "training"},
-    "report": GROUND | {"networks", "data", "params"},
+    "report": GROUND | {"class_names", "networks", "data", "params"},
 }
 
 
