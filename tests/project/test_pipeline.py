@@ -113,7 +113,7 @@ SHOWN = {"table", "plot", "report"}
         ("mnist_core/export/onnx_file.py", {"publish"}),
         ("mnist_core/report/tables.py", SHOWN),
         ("mnist_core/report/template.html.j2", SHOWN),
-        ("mnist_core/records.py", each("evaluate") | {"compare"} | SHOWN),
+        ("mnist_core/records.py", each("evaluate") | {"compare", "publish"} | SHOWN),
         ("mnist_core/draw/page.py", {"draw"}),
         ("docs/derivations.md", {"report"}),
     ],
