@@ -9,7 +9,7 @@ The lowest of many validation errors is too good: it was lucky. So the best thre
 that the search has not seen, and the lowest mean validation error of these wins.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias
@@ -172,18 +172,23 @@ class _Search:
         for rung in rungs:
             self.train([(trial, seed) for trial in alive], rung)
             known = {trial: _until(self.states[trial, seed], rung) for trial in alive}
-            sound = [trial for trial in alive if not known[trial].failure]
-            ranked = sorted(sound, key=lambda trial: (_last_error(known[trial]), trial))
-            left = sorted(ranked[: self._params.num_promoted(len(alive))])
+            left = sorted(_ranked(known)[: self._params.num_promoted(len(alive))])
             self.states |= {(trial, seed): known[trial] for trial in alive if trial not in left}
             alive = left
         return alive
 
     def best(self, but: Sequence[int] = ()) -> list[int]:
-        """Rank the sound trials: who came further is better, then who has the lower error, then who came first."""
-        states = {trial: state for (trial, seed), state in self.states.items() if seed == self._params.seed}
-        sound = [trial for trial, state in states.items() if not state.failure and trial not in but]
-        return sorted(sound, key=lambda trial: (-len(states[trial].records), _last_error(states[trial]), trial))
+        """Return the sound trials, the best first, without some."""
+        seed = self._params.seed
+        return _ranked(
+            {trial: state for (trial, own), state in self.states.items() if own == seed and trial not in but}
+        )
+
+
+def _ranked(states: Mapping[int, TrainingState]) -> list[int]:
+    """Rank the sound trials: who came further is better, then who has the lower error, then who was asked for first."""
+    sound = [trial for trial, state in states.items() if not state.failure]
+    return sorted(sound, key=lambda trial: (-len(states[trial].records), _last_error(states[trial]), trial))
 
 
 def _until(state: TrainingState, epoch: int) -> TrainingState:
